@@ -1,0 +1,1 @@
+"""Flow files: their models, the checker, and the compiler to steps."""

@@ -1,0 +1,81 @@
+"""A compiled flow: what a lane runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from processors.step import Step
+
+
+class Writer(Protocol):
+    """Encodes rows for one topic."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of what it writes, e.g. `application/avro`."""
+
+    def encode(self, columns: pa.RecordBatch) -> Sequence[bytes]:
+        """One value per row; columns that the schema lacks are left out.
+
+        Raises:
+            ValueError: a row does not fit the schema; split the batch to find it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a flow. Durations in seconds."""
+
+    deadline_s: float = 900.0
+    review_s: float = 86_400.0
+    retries_s: tuple[float, ...] = (1.0, 30.0, 300.0)
+    redrives: int = 3
+    value_bytes: int = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of a flow. All but the result and the input are named after the flow."""
+
+    input: str
+    result: str
+    dead_letters: str
+    quarantine: str
+    reviews: str
+    resume: str
+    retries: tuple[str, ...]  # one per delay of limits.retries_s
+    generations: str
+    ledger: str
+    checkpoints: str
+
+    @property
+    def consumed(self) -> tuple[str, ...]:
+        """What the flow's group subscribes to; each partition of these has a tree."""
+        return (self.input, self.resume, *self.retries)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One version of a flow, checked and compiled."""
+
+    name: str
+    version: str
+    topics: Topics
+    limits: Limits
+    order: Literal["none", "key"]
+    steps: tuple[Step, ...]  # decode first
+    result: Writer
+    result_type: str  # full name of the result's schema, e.g. flights.DelayDecision
+    details: Writer  # every column of the flow, nullable: what `weft explain` prints
+    id_column: str | None
+    time_column: str | None
+    reads_headers: bool
+    dedupe_s: int | None = None
+    pauses: frozenset[str] = frozenset()  # names of steps at which an unreachable port pauses the lane
+
+    @property
+    def ident(self) -> str:
+        """name@version"""
+        return f"{self.name}@{self.version}"

@@ -1,0 +1,1 @@
+"""The nouns: Avro contracts, codecs, closed vocabularies, identities, errors. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""The wiring: settings, topics, lane, settle, ledger, worker."""
