@@ -1,6 +1,6 @@
 """A compiled flow: what a lane runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -66,14 +66,13 @@ class Flow:
     limits: Limits
     order: Literal["none", "key"]
     steps: tuple[Step, ...]  # decode first
+    gives: tuple[Mapping[str, pa.DataType], ...]  # per step, the columns it adds: what an approving reviewer must set in its place
     result: Writer
     result_type: str  # full name of the result's schema, e.g. flights.DelayDecision
     details: Writer  # every column of the flow, nullable: what `weft explain` prints
     id_column: str | None
     time_column: str | None
     reads_headers: bool
-    dedupe_s: int | None = None
-    pauses: frozenset[str] = frozenset()  # names of steps at which an unreachable port pauses the lane
 
     @property
     def ident(self) -> str:
