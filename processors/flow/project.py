@@ -1,0 +1,118 @@
+"""Where the files of flows are found: a project folder, then what is built in; or a bundle that carries them.
+
+A project folder may hold flows/ policies/ rules/ references/ suites/ schemas/ models/ plugins/. What is built in has the same form.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+BUILT_IN: Mapping[str, Path] = {
+    "flows": _ROOT / "processors" / "flows",
+    "policies": _ROOT / "processors" / "policies",
+    "rules": _ROOT / "processors" / "rules",
+    "references": _ROOT / "processors" / "references",
+    "suites": _ROOT / "processors" / "suites",
+    "schemas": _ROOT / "schemas" / "avro",
+    "models": _ROOT / "serving" / "models",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+class File(NamedTuple):
+    """One file: its path as a person would say it, and its text."""
+
+    path: str
+    text: str
+
+
+class Project(Protocol):
+    """Gives the files that a flow names."""
+
+    def read(self, kind: Kind, name: str) -> File | None:
+        """The file `<kind>/<name>`, e.g. `rules`, `departures.yaml`; None if there is none."""
+
+    def names(self, kind: Kind, suffix: str) -> Sequence[str]:
+        """The names that `read` would find, without the suffix, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderProject:
+    """Files from a project folder, else those that are built in."""
+
+    folder: Path | None = None
+
+    def folders(self, kind: str) -> tuple[Path, ...]:
+        """Where files of the kind may lie, the first winning."""
+        own = () if self.folder is None else (self.folder / kind,)
+        return (*own, BUILT_IN[kind]) if kind in BUILT_IN else own
+
+    def path(self, kind: str, name: str) -> Path | None:
+        """The file or folder `<kind>/<name>`; None if there is none or the name would lead elsewhere."""
+        if not _NAME.fullmatch(name):
+            return None
+        return next((at / name for at in self.folders(kind) if (at / name).exists()), None)
+
+    def read(self, kind: Kind, name: str) -> File | None:
+        """The file's text; bytes that are not UTF-8 show as U+FFFD."""
+        found = self.path(kind, name)
+        if found is None or not found.is_file():
+            return None
+        return File(_said(found), found.read_text("utf-8", errors="replace"))
+
+    def names(self, kind: Kind, suffix: str) -> Sequence[str]:
+        """Names in both places, each once."""
+        return sorted({path.relative_to(at).as_posix().removesuffix(suffix) for at in self.folders(kind) for path in at.glob(f"**/*{suffix}")})
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenProject:
+    """Files that a bundle carries."""
+
+    files: Mapping[str, str]  # by `<kind>/<name>`
+
+    def read(self, kind: Kind, name: str) -> File | None:
+        """The file's text."""
+        path = f"{kind}/{name}"
+        return File(path, self.files[path]) if path in self.files else None
+
+    def names(self, kind: Kind, suffix: str) -> Sequence[str]:
+        """Names that the bundle carries."""
+        own = f"{kind}/"
+        return sorted(path.removeprefix(own).removesuffix(suffix) for path in self.files if path.startswith(own) and path.endswith(suffix))
+
+
+class RecordingProject:
+    """Another project, and every file that was read from it."""
+
+    def __init__(self, inner: Project) -> None:
+        self.inner = inner
+        self.files: dict[str, str] = {}
+
+    def read(self, kind: Kind, name: str) -> File | None:
+        """As the inner one; what was found is kept under `<kind>/<name>`."""
+        file = self.inner.read(kind, name)
+        if file is not None:
+            self.files[f"{kind}/{name}"] = file.text
+        return file
+
+    def names(self, kind: Kind, suffix: str) -> Sequence[str]:
+        """As the inner one."""
+        return self.inner.names(kind, suffix)
+
+
+def project(folder: Path | None = None) -> FolderProject:
+    """The project in the given folder, else in the working directory, over what is built in."""
+    return FolderProject(folder if folder is not None else Path.cwd())
+
+
+def _said(path: Path) -> str:
+    """The path as seen from the working directory, where it lies below it."""
+    here = Path.cwd()
+    resolved = path.resolve()
+    return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(path)
