@@ -57,6 +57,8 @@ class Reason(StrEnum):
     REJECTED = "rejected"  # a reviewer refused it
     NOT_OPEN = "not-open"  # the decision is about a review that is closed or was never open
     NOT_NEXT = "not-next"  # the redrive is not of the next generation, or above limits.redrives
+    UNFIT = "unfit"  # the decision lacks a column that the asking step gives, or sets one of another type
+    UNKNOWN_FLOW = "unknown-flow"  # the row waits for a flow version that is not applied any more
     NOT_PENDING = "not-pending"  # the record on a resume or retry topic is none that Weft wrote
 
 
