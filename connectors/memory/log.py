@@ -1,0 +1,208 @@
+"""The log port in memory: one member of a group with one transactional producer."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from connectors.log import Commit, Fetched, Outgoing, Owner, Records
+from connectors.memory.broker import MemoryBroker, Producer
+from connectors.memory.group import Member
+from connectors.memory.partition import as_records
+from schemas.errors import AbortError, FatalError, OwnershipError
+from schemas.positions import Source
+
+METADATA_BYTES = 4096
+
+
+class MemoryLog:
+    """A `Log` on a `MemoryBroker`. A test may `kill()` it and make calls fail with `fail_next`."""
+
+    def __init__(self, broker: MemoryBroker, group: str, slot: str) -> None:
+        self.broker = broker
+        self.slot = slot
+        self._group = broker.group(group)
+        self._epoch = 0
+        self._member: Member | None = None
+        self._tracked: list[int] = []
+        self._turn = 0
+        self._faults: dict[str, list[tuple[Exception, bool]]] = {}
+
+    def fail_next(self, call: str, error: Exception, after: bool = False) -> None:
+        """Let the next call of that name raise `error`, before or `after` it has done its work."""
+        self._faults.setdefault(call, []).append((error, after))
+
+    def kill(self) -> None:
+        """End this process as kill -9 does: nothing is closed, and the group finds out by its session timeout."""
+        member = self._joined()
+        member.died_s = self.broker.clock()
+        if member.call is not None:
+            member.call.cancel()
+
+    async def start(self, topics: Sequence[str], owner: Owner) -> None:
+        """See Log."""
+        self._check("start")
+        for topic in topics:
+            self.broker.topic(topic)
+        self._epoch = self.broker.init_producer(self.slot)
+        self._member = Member(self.slot, tuple(topics), owner)
+        self._group.join(self._member)
+        self._check("start", after=True)
+
+    async def fetch(self, max_rows: int, max_bytes: int, wait_s: float, headers: frozenset[str] = frozenset()) -> Fetched:
+        """See Log."""
+        self._check("fetch")
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait_s
+        await asyncio.sleep(0)
+        while True:
+            self._group.expire_dead()
+            if self._joined().expelled:
+                await self._rejoin()
+            member = self._joined()
+            fetched = Fetched(()) if member.call is not None else self._drain(member, max_rows, max_bytes, headers)
+            if fetched.records or fetched.ended or loop.time() >= end:
+                self._check("fetch", after=True)
+                return fetched
+            await self.broker.news(end - loop.time())
+
+    def _drain(self, member: Member, max_rows: int, max_bytes: int, headers: frozenset[str]) -> Fetched:
+        found: list[Records] = []
+        ended = set()
+        sources = sorted(source for source in member.positions if source not in member.paused)
+        self._turn += 1
+        for source in sources[self._turn % len(sources) :] + sources[: self._turn % len(sources)] if sources else []:
+            if max_rows <= 0 or max_bytes <= 0:
+                break
+            part, position = self.broker.partition(source), member.positions[source]
+            if not part.low <= position <= part.high:
+                raise FatalError(f"offset {position} of {source} is outside [{part.low}, {part.high})")
+            entries, member.positions[source] = part.scan(position, max_rows, max_bytes)
+            if entries:
+                found.append(as_records(source, entries, source.topic in headers))
+                max_rows -= len(entries)
+                max_bytes -= sum(len(entry.value or b"") for entry in entries)
+            if member.positions[source] >= part.stable != member.ended.get(source):
+                member.ended[source] = part.stable
+                ended.add(source)
+        return Fetched(found, frozenset(ended))
+
+    async def _rejoin(self) -> None:
+        member = self._joined()
+        await member.told(member.lose())
+        self._member = Member(self.slot, member.topics, member.owner, fault=member.fault)
+        if member.fault is None:
+            self._group.join(self._member)
+
+    async def begin(self) -> None:
+        """See Log."""
+        self._check("begin")
+        producer = self._producer()
+        if producer.open is not None:
+            raise FatalError("a transaction is open already")
+        self._tracked = []
+        self.broker.begin(producer)
+        self._check("begin", after=True)
+
+    def produce(self, outgoing: Outgoing) -> None:
+        """See Log."""
+        self._check("produce")
+        producer = self._producer()
+        if producer.open is None:
+            raise AbortError("no transaction is open")
+        positions = self.broker.append(outgoing, producer.open)
+        if outgoing.tracked:
+            self._tracked.extend(position.offset for position in positions)
+        self._check("produce", after=True)
+
+    async def flush(self) -> Sequence[int]:
+        """See Log."""
+        self._check("flush")
+        self._producer()
+        await asyncio.sleep(0)
+        self._check("flush", after=True)
+        tracked, self._tracked = self._tracked, []
+        return tracked
+
+    async def commit(self, commits: Sequence[Commit]) -> None:
+        """See Log."""
+        self._check("commit")
+        producer = self._producer()
+        if producer.open is None:
+            raise AbortError("no transaction is open")
+        if any(len(commit.metadata.encode()) > METADATA_BYTES for commit in commits):
+            raise FatalError(f"an offset's metadata is above {METADATA_BYTES} bytes")
+        if commits:
+            if not self._group.owns(self._joined()):
+                raise OwnershipError(f"slot {self.slot} is not of the group's current generation")
+            producer.offsets.setdefault(self._group.name, {}).update((commit.source, commit) for commit in commits)
+        await asyncio.sleep(0)  # here a process may die with its offsets sent
+        self._alive()
+        self.broker.end(self._producer(), committed=True)
+        self._check("commit", after=True)
+
+    async def abort(self) -> None:
+        """See Log."""
+        self._check("abort")
+        self._tracked = []
+        self.broker.end(self._producer(), committed=False)
+        self._check("abort", after=True)
+
+    async def rewind(self, offsets: Mapping[Source, int]) -> None:
+        """See Log."""
+        self._check("rewind")
+        member = self._joined()
+        for source in offsets.keys() & member.positions.keys():
+            member.positions[source] = offsets[source]
+            member.ended.pop(source, None)
+        self.broker.tell()
+
+    async def pause(self, sources: Sequence[Source]) -> None:
+        """See Log."""
+        self._check("pause")
+        member = self._joined()
+        member.paused.update(source for source in sources if source in member.positions)
+
+    async def resume(self, sources: Sequence[Source]) -> None:
+        """See Log."""
+        self._check("resume")
+        self._joined().paused.difference_update(sources)
+        self.broker.tell()
+
+    async def committed(self, sources: Sequence[Source]) -> Mapping[Source, Commit | None]:
+        """See Log."""
+        self._check("committed")
+        while self.broker.unsettled(self._group.name, sources):
+            await self.broker.news(0.05)
+        return {source: self._group.offsets.get(source) for source in sources}
+
+    async def close(self) -> None:
+        """See Log."""
+        if self._member is None or self._member.died_s is not None:
+            return
+        self._group.leave(self._member)
+        self._member.fault = FatalError("the log is closed")
+        try:
+            await self.abort()
+        except FatalError:
+            pass  # another holder of the slot has ended the transaction already
+
+    def _check(self, call: str, after: bool = False) -> None:
+        """Raise what a test has asked for, or what has ended this member."""
+        self._alive()
+        for at, (error, late) in enumerate(self._faults.get(call, [])):
+            if late == after:
+                del self._faults[call][at]
+                raise error
+
+    def _alive(self) -> None:
+        if self._member is not None and self._member.died_s is not None:
+            raise FatalError(f"slot {self.slot} was killed")
+
+    def _joined(self) -> Member:
+        if self._member is None:
+            raise FatalError("the log was not started")
+        if self._member.fault is not None:
+            raise self._member.fault
+        return self._member
+
+    def _producer(self) -> Producer:
+        return self.broker.producer(self.slot, self._epoch)
