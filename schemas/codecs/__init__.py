@@ -1,0 +1,1 @@
+"""Codecs: between bytes and Arrow columns, and between bytes and single datums."""

@@ -1,0 +1,143 @@
+"""The contracts: a folder of Avro schemas, found by full name or by fingerprint.
+
+A contract is a file `<full name>.avsc`. Older versions, which values may still be written with, stand beside it as `<full name>@<version>.avsc`; they
+are found by fingerprint only. A project's own folder comes first, then the contracts that Weft ships.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+from fastavro.repository.base import AbstractSchemaRepository, SchemaRepositoryError
+from fastavro.schema import SchemaParseException, UnknownType, fingerprint, load_schema, parse_schema, to_parsing_canonical_form
+
+from schemas.errors import FlowError
+
+BUILT_IN: Final = Path(__file__).parent / "avro"
+
+_LOGICAL: Final = ("logicalType", "precision", "scale")  # what a fingerprint leaves out and values depend on
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One schema; names that it refers to are written out."""
+
+    name: str  # full name
+    schema: Any  # as JSON would read it
+    parsed: Any  # as fastavro wants it
+    fingerprint: bytes  # CRC-64-AVRO, eight bytes, little-endian
+
+    @classmethod
+    def of(cls, schema: Any) -> Self:
+        """The contract that a schema is.
+
+        Raises:
+            ValueError: it is no Avro schema of a named type.
+        """
+        try:
+            parsed: Any = parse_schema(_bare(schema))
+            name = parsed["name"]
+        except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
+            raise ValueError(f"this is no Avro schema with a name: {error}") from error
+        return cls(name, _bare(parsed), parsed, bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")))
+
+    @property
+    def text(self) -> str:
+        """The schema as JSON."""
+        return json.dumps(self.schema)
+
+
+class Contracts(Mapping[str, Contract]):
+    """Current contracts by full name, and all versions by fingerprint."""
+
+    def __init__(self, current: Mapping[str, Contract], versions: Mapping[bytes, Contract]) -> None:
+        self._current = current
+        self._versions = versions
+
+    @classmethod
+    def load(cls, *folders: Path) -> Self:
+        """All contracts of the folders and then of Weft's own; the first of a name wins.
+
+        Raises:
+            FlowError: a file is no Avro schema, is named otherwise, or can't be told from another by its fingerprint.
+        """
+        places = [folder for folder in (*folders, BUILT_IN) if folder.is_dir()]
+        current: dict[str, Contract] = {}
+        versions: dict[bytes, Contract] = {}
+        for file in (file for folder in places for file in sorted(folder.glob("*.avsc"))):
+            contract = _read(file, places)
+            if "@" not in file.stem:
+                current.setdefault(contract.name, contract)
+            twin = versions.setdefault(contract.fingerprint, contract)
+            if _shape(twin.schema) != _shape(contract.schema):
+                raise FlowError(
+                    f"{file}: {contract.name} has the fingerprint of {twin.name} ({contract.fingerprint.hex()}), but other logical types",
+                    "Avro's fingerprint leaves logical types out: rename a field or the record, so that the two can be told apart.",
+                )
+        return cls(current, versions)
+
+    def __getitem__(self, name: str) -> Contract:
+        return self._current[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._current)
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def by_fingerprint(self, fingerprint: bytes) -> Contract | None:
+        """The version with this fingerprint (eight bytes, little-endian)."""
+        return self._versions.get(fingerprint)
+
+
+@lru_cache(maxsize=1)
+def built_in() -> Contracts:
+    """The contracts that Weft ships."""
+    return Contracts.load()
+
+
+class _Folders(AbstractSchemaRepository):
+    """Where names that a schema refers to are looked up."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self._folders = folders
+
+    def load(self, name: str) -> Any:
+        for folder in self._folders:
+            file = folder / f"{name}.avsc"
+            if file.is_file():
+                return json.loads(file.read_text())
+        raise SchemaRepositoryError(f"there is no {name}.avsc")
+
+
+def _read(file: Path, folders: list[Path]) -> Contract:
+    """The contract in a file, with the names that it refers to written out."""
+    try:
+        contract = Contract.of(load_schema(file.stem, repo=_Folders([file.parent, *folders])))
+    except (ValueError, SchemaParseException, UnknownType, SchemaRepositoryError) as error:
+        raise FlowError(f"{file} is no Avro schema: {error}") from error
+    if file.stem.partition("@")[0] != contract.name:
+        raise FlowError(f"{file} declares {contract.name}", f"Name the file {contract.name}.avsc.")
+    return contract
+
+
+def _bare(schema: Any) -> Any:
+    """A schema without what fastavro writes into it."""
+    if isinstance(schema, list):
+        return [_bare(part) for part in schema]
+    if isinstance(schema, Mapping):
+        return {key: _bare(part) for key, part in schema.items() if not key.startswith("__")}
+    return schema
+
+
+def _shape(schema: Any) -> Any:
+    """What decides how values are read: structure, names and logical types."""
+    if isinstance(schema, list):
+        return [_shape(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    shape = {key: _shape(schema[key]) for key in ("type", "name", "fields", "items", "values", "symbols", "size", *_LOGICAL) if key in schema}
+    return shape["type"] if list(shape) == ["type"] else shape
