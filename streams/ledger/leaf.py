@@ -1,0 +1,180 @@
+"""The leaf: one pass of one row, as a deterministic CBOR array (RFC 8949, 4.2.1). docs/ledger.md numbers its fields."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import repeat
+from struct import Struct
+from typing import Any, Self
+
+import cbor2
+import numpy as np
+import numpy.typing as npt
+
+from schemas.positions import Position, Source
+
+VERSION = 1
+FIELDS = 16
+SALT_BYTES = 16
+EVENT_ID_BYTES = 512  # a longer id is replaced by its digest, so that a leaf always fits a block
+
+_LENGTH = Struct(">i").pack
+_NULL = _LENGTH(-1)
+
+
+def digest(key: bytes | None, value: bytes | None) -> bytes:
+    """SHA-256 of a record's key and value, each behind its length (int32, big-endian, -1 for null). Headers are left out."""
+    head = _NULL if key is None else _LENGTH(len(key)) + key
+    return sha256(head + (_NULL if value is None else _LENGTH(len(value)) + value)).digest()
+
+
+def input_digests(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> list[bytes]:
+    """The digest of each record; outputs are digested in the same way."""
+    return [digest(key, value) for key, value in zip(keys, values, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """n leaves of one consumed source and one flow version, as columns in consumed order."""
+
+    source: Source
+    flow: str  # name@version
+    offsets: npt.NDArray[np.int64]
+    event_ids: Sequence[str]
+    verdicts: Sequence[str]
+    reasons: Sequence[str]
+    rules: Sequence[str]
+    models: Sequence[str]  # name@version, or empty
+    degraded: Sequence[bool]
+    inputs: Sequence[bytes]  # digests
+    outputs: Sequence[bytes]  # digests; empty where there is no outcome record
+    details: Sequence[bytes]  # encoded; the leaf holds their SHA-256
+    salts: Sequence[bytes]
+    roots: Sequence[Position] | None = None  # None: each its own position
+    generations: Sequence[int] | None = None  # None: 0
+    passes: Sequence[int] | None = None  # None: 0
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf, read."""
+
+    position: Position
+    root: Position
+    generation: int
+    number: int  # of the pass
+    event_id: str
+    flow: str
+    verdict: str
+    reason: str
+    rule: str
+    model: str
+    degraded: bool
+    input: bytes
+    output: bytes
+    details: bytes
+    salt: bytes
+
+    @classmethod
+    def of(cls, fields: Any) -> Self:
+        """A leaf from its decoded CBOR.
+
+        Raises:
+            ValueError: it is no leaf of this version.
+        """
+        if not isinstance(fields, list) or len(fields) != FIELDS or fields[0] != VERSION:
+            raise ValueError("not a leaf of a version known here")
+        return cls(Position(*fields[1]), Position(*fields[2]), *fields[3:])
+
+
+def salts(n: int, randomness: bytes) -> list[bytes]:
+    """n salts out of n * 16 random bytes."""
+    return [randomness[i : i + SALT_BYTES] for i in range(0, n * SALT_BYTES, SALT_BYTES)]
+
+
+def encode(leaves: Leaves) -> list[bytes]:
+    """Each leaf as deterministic CBOR. Rows of equal verdict, reason, rule, model and degraded share one piece of it."""
+    head = bytes([0x80 | FIELDS, VERSION])  # an array of sixteen has a one-byte head up to 23
+    place = b"\x83" + _text(leaves.source.topic) + _uint(leaves.source.partition)
+    offsets = [_uint(offset) for offset in leaves.offsets.tolist()]
+    own = [place + offset for offset in offsets]
+    roots = own if leaves.roots is None else [_position(root) for root in leaves.roots]
+    trips: Any = repeat(b"\x00\x00")
+    if leaves.generations is not None or leaves.passes is not None:
+        n = len(leaves)
+        trips = [_uint(g) + _uint(p) for g, p in zip(leaves.generations or [0] * n, leaves.passes or [0] * n, strict=True)]
+    flow = _text(leaves.flow)
+    kinds: dict[tuple[str, str, str, str, bool], bytes] = {}
+    middles = []
+    for kind in zip(leaves.verdicts, leaves.reasons, leaves.rules, leaves.models, leaves.degraded, strict=True):
+        piece = kinds.get(kind)
+        if piece is None:
+            piece = kinds[kind] = flow + b"".join(map(_text, kind[:4])) + (b"\xf5" if kind[4] else b"\xf4") + b"\x58\x20"
+        middles.append(piece)
+    details = [sha256(detail).digest() for detail in leaves.details]
+    columns = zip(own, roots, trips, leaves.event_ids, middles, leaves.inputs, leaves.outputs, details, leaves.salts, strict=False)
+    return [
+        b"".join(
+            (head, position, root, trip, _event_id(event), middle, taken, b"\x58\x20" if out else b"\x40", out, b"\x58\x20", detail, b"\x50", salt)
+        )
+        for position, root, trip, event, middle, taken, out, detail, salt in columns
+    ]
+
+
+def decode(leaf: bytes) -> Leaf:
+    """Read a leaf.
+
+    Raises:
+        ValueError: it is none, or of a version that this code does not know.
+    """
+    try:
+        return Leaf.of(cbor2.loads(leaf))
+    except (cbor2.CBORDecodeError, TypeError) as error:
+        raise ValueError(f"not a leaf: {error}") from error
+
+
+def _event_id(event: str) -> bytes:
+    raw = event.encode("utf-8", "replace")
+    n = len(raw)
+    if n < 24:
+        return b"%c%b" % (0x60 | n, raw)
+    if n > EVENT_ID_BYTES:
+        return _text("sha256:" + sha256(raw).hexdigest())
+    return _head(0x60, n) + raw
+
+
+def bounded_id(event: str) -> str:
+    """The event id as a leaf holds it."""
+    raw = event.encode("utf-8", "replace")
+    return "sha256:" + sha256(raw).hexdigest() if len(raw) > EVENT_ID_BYTES else raw.decode()
+
+
+def _position(position: Position) -> bytes:
+    return b"\x83" + _text(position.topic) + _uint(position.partition) + _uint(position.offset)
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode("utf-8", "replace")
+    return _head(0x60, len(raw)) + raw
+
+
+def _uint(number: int) -> bytes:
+    return _head(0, number)
+
+
+def _head(major: int, n: int) -> bytes:
+    """The head of a CBOR item in the fewest bytes."""
+    if n < 0:
+        raise ValueError(f"{n} is below zero")
+    if n < 24:
+        return bytes((major | n,))
+    if n < 1 << 8:
+        return bytes((major | 24, n))
+    if n < 1 << 16:
+        return bytes((major | 25,)) + n.to_bytes(2, "big")
+    if n < 1 << 32:
+        return bytes((major | 26,)) + n.to_bytes(4, "big")
+    return bytes((major | 27,)) + n.to_bytes(8, "big")

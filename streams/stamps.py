@@ -1,0 +1,112 @@
+"""The headers of an outcome: CloudEvents in binary mode, and Weft's own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from processors.flow.compiled import Flow
+from processors.step import Batch, Headers
+from schemas import headers as names
+from schemas.identity import idempotency_keys, outcome_ids
+from schemas.vocabulary import Verdict
+from streams.stepping import Fate
+
+Stamped = list[list[tuple[str, bytes | None]]]
+
+CARRIED = {names.CE_SUBJECT: names.CE_SUBJECT, names.CE_CORRELATION: names.CE_CORRELATION, names.TRACEPARENT: names.TRACEPARENT, names.CE_TRACEPARENT: names.TRACEPARENT}
+"""Input headers that an outcome carries on, and the name under which it does."""
+
+
+def roots(batch: Batch) -> list[str]:
+    """Each row's root position as text."""
+    intake = batch.intake
+    if intake.trips is not None:
+        return [str(intake.trips[row].root) for row in batch.origin]
+    prefixes = [f"{source}/" for source in intake.sources]
+    pairs = zip(intake.source[batch.origin].tolist(), intake.offset[batch.origin].tolist(), strict=True)
+    return [f"{prefixes[source]}{offset}" for source, offset in pairs]
+
+
+def event_ids(flow: Flow, batch: Batch) -> list[str]:
+    """What the outside calls each event: the flow's id column, else header ce_id, else the position."""
+    at = -1 if flow.id_column is None else batch.columns.schema.get_field_index(flow.id_column)
+    found: list[str | None]
+    if at >= 0:
+        column = batch.columns.column(at)
+        found = (column if pa.types.is_string(column.type) else column.cast(pa.string())).to_pylist()
+    else:
+        found = [_header(batch, row, names.CE_ID) for row in batch.origin]
+    if all(found):
+        return found  # type: ignore[return-value]
+    return [one or root for one, root in zip(found, roots(batch), strict=True)]
+
+
+def outcome_id(flow: Flow, batch: Batch, verdict: Verdict) -> list[str]:
+    """The `ce_id` of each row's outcome."""
+    trips = batch.intake.trips
+    if trips is None:
+        return outcome_ids(flow.name, roots(batch), verdict.value)
+    mine = [trips[row] for row in batch.origin]
+    return outcome_ids(flow.name, roots(batch), verdict.value, [trip.generation for trip in mine], [trip.number for trip in mine])
+
+
+def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: str) -> Stamped:
+    """The headers of each row's outcome. `kind` is its CloudEvents type."""
+    constant: list[tuple[str, bytes | None]] = [
+        (names.CE_SPECVERSION, names.SPECVERSION.encode()),
+        (names.CE_TYPE, kind.encode()),
+        (names.CE_SOURCE, f"/weft/{flow.name}".encode()),
+        (names.CE_FLOW, flow.ident.encode()),
+        (names.CE_VERDICT, fate.verdict.value.encode()),
+    ]
+    if content_type:
+        constant.append((names.CONTENT_TYPE, content_type.encode()))
+    if fate.reason:
+        constant += [(names.CE_REASON, fate.reason.value.encode()), (names.CE_RULE, fate.rule.encode())]
+    keys = idempotency_keys(flow.topics.input, ids, flow.name)
+    stamped: Stamped = [
+        [
+            *constant,
+            (names.CE_ID, own.encode()),
+            (names.CE_CAUSATION, event.encode()),
+            (names.CE_POSITION, root.encode()),
+            (names.CE_KEY, key.encode()),
+        ]
+        for own, event, root, key in zip(outcome_id(flow, fate.batch, fate.verdict), ids, roots(fate.batch), keys, strict=True)
+    ]
+    _add_times(stamped, flow, fate.batch)
+    if flow.reads_headers:
+        for mine, row in zip(stamped, fate.batch.origin, strict=True):
+            mine += _carried(_headers(fate.batch, row))
+    return stamped
+
+
+def _add_times(stamped: Stamped, flow: Flow, batch: Batch) -> None:
+    """`ce_time`, where the flow declares the event's time and the row has it (RFC 3339)."""
+    at = -1 if flow.time_column is None else batch.columns.schema.get_field_index(flow.time_column)
+    if at < 0 or not pa.types.is_timestamp(batch.columns.schema.field(at).type):
+        return
+    values = batch.columns.column(at).cast(pa.timestamp("ms")).to_numpy(zero_copy_only=False)
+    for mine, text in zip(stamped, np.datetime_as_string(values, unit="ms").tolist(), strict=True):
+        if text != "NaT":
+            mine.append((names.CE_TIME, f"{text}Z".encode()))
+
+
+def _carried(headers: Headers) -> list[tuple[str, bytes | None]]:
+    given = dict(headers)
+    carried = {CARRIED[name]: given[name] for name in (names.CE_TRACEPARENT, *CARRIED) if name in given}
+    if names.CE_CORRELATION not in carried and names.CE_ID in given:
+        carried[names.CE_CORRELATION] = given[names.CE_ID]
+    return list(carried.items())
+
+
+def _headers(batch: Batch, row: int) -> Headers:
+    return () if batch.intake.headers is None else batch.intake.headers[row] or ()
+
+
+def _header(batch: Batch, row: int, name: str) -> str | None:
+    for key, value in _headers(batch, row):
+        if key == name and value:
+            return value.decode(errors="replace")
+    return None

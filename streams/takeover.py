@@ -1,0 +1,96 @@
+"""Where a lane starts a partition that it was given: what the last owner committed is checked against the log before a row is read."""
+
+from dataclasses import dataclass
+
+from connectors.log import Commit, Extent, Reader
+from schemas.errors import FatalError
+from schemas.positions import Position, Source
+from streams.ledger.block import Block, unpack
+from streams.ledger.mark import Mark, Waiting
+from streams.ledger.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first offset to fetch, the tree so far, and the row that waits in place."""
+
+    offset: int
+    tree: Tree
+    waiting: Waiting | None = None
+    fresh: bool = False  # nothing is committed yet: commit this before the first fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """Finds the start of a source: (1) what is committed, else (2) the tree's last block in the ledger, else (3) a new tree."""
+
+    reader: Reader
+    flow: str
+    log_name: str
+    ledger: str  # topic
+    latest: bool = False  # a new tree starts at the end of the topic (input.start)
+
+    async def start(self, source: Source, committed: Commit | None) -> Start:
+        """Decide.
+
+        Raises:
+            FatalError: what is committed can't be continued; says what is lost and the command that accepts it.
+        """
+        extent = await self.reader.extent(source)
+        if committed is not None:
+            start = await self._committed(source, committed, extent)
+        else:
+            start = await self._recorded(source, extent)
+        self._check(source, start, extent)
+        return start
+
+    async def _committed(self, source: Source, committed: Commit, extent: Extent) -> Start:
+        try:
+            mark = Mark.decode(committed.metadata)
+        except ValueError as error:
+            raise self._refusal(source, f"its committed offset {committed.offset} was not written by Weft ({error})") from error
+        if mark.topic_id != extent.topic_id:
+            raise self._refusal(source, f"its topic was deleted and made again (id {extent.topic_id}, the ledger knows {mark.topic_id})")
+        origin = Tree.empty(self.log_name, self.flow, source, mark.topic_id).origin
+        tree = Tree(origin, source, mark.topic_id, mark.size, mark.frontier, mark.last_block)
+        await self._compare(source, tree)
+        return Start(committed.offset, tree, mark.waiting)
+
+    async def _compare(self, source: Source, tree: Tree) -> None:
+        """The tree's last block must say the same; it may be gone by retention."""
+        if tree.last_block < 0:
+            return
+        ledger = Source(self.ledger, source.partition)
+        record = await self.reader.at(Position(*ledger, tree.last_block))
+        if record is None:
+            if (await self.reader.extent(ledger)).low <= tree.last_block:
+                raise self._refusal(source, f"the ledger's block at {ledger}/{tree.last_block} is not there")
+            return
+        value = record.values[0]
+        block = None if value is None else unpack(value)
+        if block is None or block.new_size != tree.size or block.root != tree.root():
+            raise self._refusal(source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}")
+
+    async def _recorded(self, source: Source, extent: Extent) -> Start:
+        """Nothing is committed: scan the ledger for the tree, else begin one."""
+        empty = Tree.empty(self.log_name, self.flow, source, extent.topic_id)
+        last: tuple[int, Block] | None = None
+        async for records in self.reader.read(Source(self.ledger, source.partition)):
+            for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
+                block = None if value is None else unpack(value)
+                if block is not None and block.origin == empty.origin and block.topic_id == extent.topic_id:
+                    last = (offset, block)
+        if last is None:
+            return Start(extent.high if self.latest else extent.low, empty, fresh=True)
+        offset, block = last
+        tree = Tree(empty.origin, source, extent.topic_id, block.new_size, block.frontier, offset)
+        return Start(block.next, tree, fresh=True)
+
+    def _check(self, source: Source, start: Start, extent: Extent) -> None:
+        if start.offset < extent.low:
+            raise self._refusal(source, f"offsets {start.offset} to {extent.low - 1} were deleted before Weft read them")
+        if start.offset > extent.high:
+            raise self._refusal(source, f"its end is at offset {extent.high}, before the committed {start.offset}: records are gone")
+
+    def _refusal(self, source: Source, what: str) -> FatalError:
+        return FatalError(f"{source} can't be continued: {what}", f"look into it; to go on and record the gap: weft flow accept-gap {self.flow} {source}")
