@@ -1,0 +1,1 @@
+"""Trains the example's models on real flights. Offline only: no worker imports this."""
