@@ -1,0 +1,1 @@
+"""The Common Expression Language over Arrow columns: one meaning, two ways to compute it."""
