@@ -25,6 +25,8 @@ from processors.flow.project import Kind, Project
 from processors.flow.yaml import Mark, Page, Path, parse
 from processors.ports import Lookup, Models
 from processors.step import Step
+from schemas.contracts import Contract
+from schemas.errors import FlowError
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -126,6 +128,18 @@ class Site:
             site._add(problem.mark, problem.sentence, "")
         return None if page.problems else site
 
+    def contract(self, name: str, said_at: str | Path) -> Contract | None:
+        """The Avro contract of that full name; None, and a mistake at `said_at` here, where there is none."""
+        try:
+            contracts = self.project.contracts()
+        except FlowError as error:
+            self.mistake(said_at, error.sentence, hint=error.hint)
+            return None
+        if name not in contracts:
+            self.mistake(said_at, f"there is no contract `{name}` in schemas/", wrong_word=name, valid=contracts)
+            return None
+        return contracts[name]
+
     def load(self, model: type[Model]) -> Model | None:
         """What stands here, as a pydantic model; None and its mistakes where it is none."""
         try:
@@ -146,9 +160,15 @@ class Site:
         elif kind == "literal_error":
             valid = [part.strip(" '") for part in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
             self.mistake(path, f"`{error['input']}` can't stand here", wrong_word=str(error["input"]), valid=valid)
+        elif kind == "string_pattern_mismatch":
+            pattern, examples = error["ctx"]["pattern"], _examples(model, path)
+            self.mistake(path, f"`{error['input']}` is not of the form {pattern}", hint=f"e.g. `{examples[0]}`" if examples else "")
+        elif kind == "string_type" and isinstance(error["input"], int | float):
+            self.mistake(path, f"{error['input']} is a number, but text is needed here", hint="write it in quotes")
         else:
             sentence = error["msg"].removeprefix("Value error, ")
-            self.mistake(path, sentence[:1].lower() + sentence[1:])
+            sentence = sentence[:1].lower() + sentence[1:]
+            self.mistake(path, sentence.replace("input should be", "this must be").partition(" or instance")[0].replace("valid dictionary", "map of words"))
 
     def _standing(self, loc: Sequence[str | int]) -> Path:
         """A pydantic location without the parts that are not in the file (tags of unions, missing keys)."""
@@ -185,11 +205,23 @@ def _steps(path: str | Path) -> Path:
 
 def _fields(model: Any, path: Path) -> Sequence[str]:
     """The words of the model at the way to an extra word."""
-    for part in path[:-1]:
-        if isinstance(part, int) or not hasattr(model, "model_fields") or part not in model.model_fields:
-            continue
-        model = _model_in(model.model_fields[part].annotation) or model
-    return [info.alias or name for name, info in model.model_fields.items()]
+    return [info.alias or name for name, info in _innermost(model, path[:-1]).model_fields.items()]
+
+
+def _examples(model: Any, path: Path) -> Sequence[Any]:
+    """What the field at the path gives as examples."""
+    words = [part for part in path if isinstance(part, str)]
+    infos = {info.alias or name: info for name, info in _innermost(model, path[:-1]).model_fields.items()}
+    return (infos[words[-1]].examples or ()) if words and words[-1] in infos else ()
+
+
+def _innermost(model: Any, path: Path) -> Any:
+    """The model at the way."""
+    for part in path:
+        infos = {info.alias or name: info for name, info in model.model_fields.items()}
+        if isinstance(part, str) and part in infos:
+            model = _model_in(infos[part].annotation) or model
+    return model
 
 
 def _model_in(annotation: Any) -> Any:

@@ -3,11 +3,14 @@
 A project folder may hold flows/ policies/ rules/ references/ suites/ schemas/ models/ plugins/. What is built in has the same form.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
+
+from schemas.contracts import Contract, Contracts
 
 Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models"]
 
@@ -40,6 +43,13 @@ class Project(Protocol):
     def names(self, kind: Kind, suffix: str) -> Sequence[str]:
         """The names that `read` would find, without the suffix, sorted."""
 
+    def contracts(self) -> Contracts:
+        """The Avro contracts.
+
+        Raises:
+            FlowError: a file among them is none.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class FolderProject:
@@ -67,14 +77,21 @@ class FolderProject:
 
     def names(self, kind: Kind, suffix: str) -> Sequence[str]:
         """Names in both places, each once."""
-        return sorted({path.relative_to(at).as_posix().removesuffix(suffix) for at in self.folders(kind) for path in at.glob(f"**/*{suffix}")})
+        return sorted(
+            {path.relative_to(at).as_posix().removesuffix(suffix) for at in self.folders(kind) for path in at.glob(f"**/*{suffix}")}
+        )
+
+    def contracts(self) -> Contracts:
+        """Those of the project folder, then those built in."""
+        return Contracts.load(*self.folders("schemas")[:-1])
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenProject:
-    """Files that a bundle carries."""
+    """Files that a bundle carries, so that a flow means what it meant; only writers' schemas unknown then are looked up in `behind`."""
 
     files: Mapping[str, str]  # by `<kind>/<name>`
+    behind: Project
 
     def read(self, kind: Kind, name: str) -> File | None:
         """The file's text."""
@@ -86,6 +103,12 @@ class FrozenProject:
         own = f"{kind}/"
         return sorted(path.removeprefix(own).removesuffix(suffix) for path in self.files if path.startswith(own) and path.endswith(suffix))
 
+    def contracts(self) -> Contracts:
+        """The bundle's; by fingerprint also those that came later."""
+        return _Layered(
+            {name: Contract.of(json.loads(self.files[f"schemas/{name}.avsc"])) for name in self.names("schemas", ".avsc")}, self.behind
+        )
+
 
 class RecordingProject:
     """Another project, and every file that was read from it."""
@@ -93,6 +116,7 @@ class RecordingProject:
     def __init__(self, inner: Project) -> None:
         self.inner = inner
         self.files: dict[str, str] = {}
+        self._contracts: Contracts | None = None
 
     def read(self, kind: Kind, name: str) -> File | None:
         """As the inner one; what was found is kept under `<kind>/<name>`."""
@@ -104,6 +128,42 @@ class RecordingProject:
     def names(self, kind: Kind, suffix: str) -> Sequence[str]:
         """As the inner one."""
         return self.inner.names(kind, suffix)
+
+    def contracts(self) -> Contracts:
+        """As the inner one, read once; those that are taken out by name are kept as files."""
+        if self._contracts is None:
+            self._contracts = _Recorded(self.inner.contracts(), self.files)
+        return self._contracts
+
+
+class _Layered(Contracts):
+    """A bundle's contracts, and behind them others by fingerprint."""
+
+    def __init__(self, current: Mapping[str, Contract], behind: Project) -> None:
+        super().__init__(current, {contract.fingerprint: contract for contract in current.values()})
+        self._behind = behind
+
+    def by_fingerprint(self, fingerprint: bytes) -> Contract | None:
+        """The bundle's own version, else a later one."""
+        return super().by_fingerprint(fingerprint) or self._behind.contracts().by_fingerprint(fingerprint)
+
+
+class _Recorded(Contracts):
+    """Contracts that note which were taken out."""
+
+    def __init__(self, inner: Contracts, files: dict[str, str]) -> None:
+        super().__init__(inner, {})
+        self._inner = inner
+        self._files = files
+
+    def __getitem__(self, name: str) -> Contract:
+        contract = self._inner[name]
+        self._files[f"schemas/{name}.avsc"] = contract.text
+        return contract
+
+    def by_fingerprint(self, fingerprint: bytes) -> Contract | None:
+        """As the inner one."""
+        return self._inner.by_fingerprint(fingerprint)
 
 
 def project(folder: Path | None = None) -> FolderProject:
