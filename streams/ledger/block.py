@@ -41,7 +41,7 @@ class Block:
     first: int
     next: int
     old_size: int
-    size: int
+    new_size: int
     root: bytes
     frontier: merkle.Frontier
     previous: int
@@ -70,8 +70,8 @@ class Block:
             ValueError: they can't be unpacked, or are not as many as the sizes say.
         """
         leaves = [leaf for leaf in _split(*self.packed_leaves) if leaf is not None]
-        if len(leaves) != self.size - self.old_size:
-            raise ValueError(f"the block holds {len(leaves)} leaves and says {self.size - self.old_size}")
+        if len(leaves) != self.new_size - self.old_size:
+            raise ValueError(f"the block holds {len(leaves)} leaves and says {self.new_size - self.old_size}")
         return leaves
 
     def details(self) -> list[bytes | None]:
@@ -81,16 +81,16 @@ class Block:
             ValueError: they can't be unpacked, or are not as many as the leaves.
         """
         details = _split(*self.packed_details)
-        if len(details) != self.size - self.old_size:
-            raise ValueError(f"the block holds details of {len(details)} leaves and says {self.size - self.old_size}")
+        if len(details) != self.new_size - self.old_size:
+            raise ValueError(f"the block holds details of {len(details)} leaves and says {self.new_size - self.old_size}")
         return details
 
     def tree(self, last_block: int) -> Tree:
         """The tree as it is with this block, which stands at that offset of the ledger's partition."""
-        return Tree(self.origin, self.source, self.topic_id, self.size, self.frontier, last_block)
+        return Tree(self.origin, self.source, self.topic_id, self.new_size, self.frontier, last_block)
 
 
-_PLAIN: Final = ("origin", "topic_id", "first", "next", "old_size", "size", "root", "previous", "part", "details_schema", "signals", "gap")
+_PLAIN: Final = ("origin", "topic_id", "first", "next", "old_size", "new_size", "root", "previous", "part", "details_schema", "signals", "gap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _datum(tree: Tree, grown: Tree, content: Content, leaves: tuple[bytes, int],
         "first": content.first,
         "next": content.next,
         "old_size": tree.size,
-        "size": grown.size,
+        "new_size": grown.size,
         "root": grown.root(),
         "frontier": list(grown.frontier),
         "previous": tree.last_block,

@@ -132,7 +132,7 @@ def decode(leaf: bytes) -> Leaf:
     """
     try:
         return Leaf.of(cbor2.loads(leaf))
-    except (cbor2.CBORDecodeError, TypeError) as error:
+    except (cbor2.CBORDecodeError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise ValueError(f"not a leaf: {error}") from error
 
 

@@ -1,7 +1,6 @@
 """The mark: what travels in a committed offset's metadata, so that a takeover needs no scan of the ledger."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -59,7 +58,7 @@ class Mark:
         """
         try:
             parts = cbor2.loads(base64.b64decode(text, validate=True))
-        except (binascii.Error, cbor2.CBORDecodeError, RecursionError) as error:
+        except (ValueError, cbor2.CBORDecodeError, TypeError, OverflowError, MemoryError, RecursionError) as error:
             raise ValueError(f"the offset's metadata is no mark of Weft: {error}") from error
         if not (isinstance(parts, list) and len(parts) == 6 and parts[0] == VERSION):
             raise ValueError("the offset's metadata is no mark of Weft of a version known here")

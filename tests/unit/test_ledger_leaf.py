@@ -1,0 +1,85 @@
+"""The leaf is what cbor2's canonical encoding makes of its fields, whatever they are."""
+
+from hashlib import sha256
+
+import cbor2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.positions import Position, Source
+from streams.ledger import leaf
+from streams.ledger.leaf import Leaves
+
+words = st.text(max_size=30)
+ids = st.text(max_size=300)
+offsets = st.integers(0, 2**63 - 1)
+digests = st.binary(min_size=32, max_size=32)
+small = st.integers(0, 300)
+positions = st.builds(Position, words, small, offsets)
+kinds = st.tuples(st.sampled_from(["result", "dead-letter", "retry"]), words, words, words, st.booleans())
+rows = st.tuples(offsets, positions, small, small, ids, kinds, digests, digests | st.just(b""), st.binary(max_size=40), st.binary(min_size=16, max_size=16))
+
+
+def built(source: Source, flow: str, given_rows: list, own_roots: bool) -> Leaves:
+    kind_columns = list(zip(*(row[5] for row in given_rows), strict=True)) or [()] * 5
+    return Leaves(
+        source,
+        flow,
+        np.array([row[0] for row in given_rows], np.int64),
+        [row[4] for row in given_rows],
+        *kind_columns,
+        [row[6] for row in given_rows],
+        [row[7] for row in given_rows],
+        [row[8] for row in given_rows],
+        [row[9] for row in given_rows],
+        roots=None if own_roots else [row[1] for row in given_rows],
+        generations=None if own_roots else [row[2] for row in given_rows],
+        passes=None if own_roots else [row[3] for row in given_rows],
+    )
+
+
+@given(st.builds(Source, words, small), words, st.lists(rows, max_size=5), st.booleans())
+def test_leaves_are_canonical_cbor_and_come_back(source: Source, flow: str, given_rows: list, own_roots: bool) -> None:
+    encoded = leaf.encode(built(source, flow, given_rows, own_roots))
+    assert len(encoded) == len(given_rows)
+    for raw, (offset, root, generation, number, event, kind, taken, out, details, salt) in zip(encoded, given_rows, strict=True):
+        own = [*source, offset]
+        trip = [own, 0, 0] if own_roots else [list(root), generation, number]
+        bounded = leaf.bounded_id(event)
+        fields = [1, own, *trip, bounded, flow, *kind, taken, out, sha256(details).digest(), salt]
+        assert raw == cbor2.dumps(fields, canonical=True)
+        read = leaf.decode(raw)
+        assert read.position == Position(*own)
+        assert (read.event_id, read.verdict, read.degraded, read.output) == (bounded, kind[0], kind[4], out)
+
+
+def test_an_id_too_long_for_a_leaf_is_replaced_by_its_digest() -> None:
+    long = "x" * (leaf.EVENT_ID_BYTES + 1)
+    assert leaf.bounded_id(long) == "sha256:" + sha256(long.encode()).hexdigest()
+    row = (0, None, 0, 0, long, ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
+    assert leaf.decode(leaf.encode(built(Source("t", 0), "f@1", [row], True))[0]).event_id == leaf.bounded_id(long)
+
+
+def test_null_and_empty_have_different_digests() -> None:
+    pairs = [(None, None), (None, b""), (b"", None), (b"", b""), (b"a", b"b"), (b"ab", b""), (b"", b"ab")]
+    keys, values = zip(*pairs, strict=True)
+    assert len(set(leaf.input_digests(keys, values))) == len(pairs)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_random_bytes_are_no_leaf(raw: bytes, more: bytes) -> None:
+    for bad in (raw, b"\x90\x01" + more):
+        with pytest.raises(ValueError, match="leaf"):
+            leaf.decode(bad)
+
+
+def test_salts_are_cut_from_one_draw_of_randomness() -> None:
+    assert leaf.salts(2, bytes(range(32))) == [bytes(range(16)), bytes(range(16, 32))]
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", cbor2.dumps([2] * 16), cbor2.dumps([1] * 16), cbor2.dumps([1, 2]), cbor2.dumps({}), b"\x90\x01"])
+def test_other_bytes_are_no_leaf(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="not a leaf"):
+        leaf.decode(raw)
