@@ -20,6 +20,7 @@ class Member:
     positions: dict[Source, int] = field(default_factory=dict)
     ended: dict[Source, int] = field(default_factory=dict)  # the end that was told last
     paused: set[Source] = field(default_factory=set)
+    coming: Sequence[Source] = ()  # its owner is being told of these
     call: asyncio.Task[None] | None = None  # its owner is being told of a rebalance
     expelled: bool = False  # the group went on without it; it learns that at its next fetch
     died_s: float | None = None  # killed: no callbacks, no heartbeats
@@ -43,7 +44,9 @@ class Member:
 
     async def assign(self, sources: Sequence[Source]) -> None:
         """Tell the owner what came, and start where it says."""
+        self.coming = sources
         starts = await self.owner.assigned(sources)
+        self.coming = ()
         if missing := [str(source) for source in sources if source not in starts]:
             raise FatalError(f"no start offset was given for {', '.join(missing)}")
         self.positions.update((source, starts[source]) for source in sources)

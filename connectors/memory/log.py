@@ -159,7 +159,7 @@ class MemoryLog:
         """See Log."""
         self._check("pause")
         member = self._joined()
-        member.paused.update(source for source in sources if source in member.positions)
+        member.paused.update(source for source in sources if source in member.positions or source in member.coming)
 
     async def resume(self, sources: Sequence[Source]) -> None:
         """See Log."""

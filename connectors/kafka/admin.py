@@ -1,0 +1,168 @@
+"""What the commands need of the cluster: topics with their settings, groups with their offsets."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+)
+
+from connectors.kafka.columns import source_of
+from connectors.kafka.errors import Kind, kind_of, translated
+from connectors.kafka.reach import unreachable
+from connectors.kafka.settings import LOGGER, KafkaSettings
+from connectors.log import Commit
+from schemas.errors import FailedError
+from schemas.positions import Source
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as wanted, or as it is; `configs` holds what differs from the cluster's defaults. Replication -1: the cluster's default."""
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str] = field(default_factory=dict)
+    topic_id: str = ""
+    replication: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupInfo:
+    """A consumer group."""
+
+    name: str
+    state: str  # e.g. stable, empty
+    members: tuple[str, ...]  # slots, or client ids of members without
+
+
+class _AsItIs(Exception):
+    """There is nothing to do."""
+
+
+class KafkaAdmin:
+    """Typed calls to the cluster.
+
+    Every call may raise:
+        UnreachableError: no broker answers.
+        FailedError: the cluster refused.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._cluster = AdminClient(settings.admin(), logger=LOGGER)
+
+    async def topics(self) -> Sequence[str]:
+        """The names of all topics but the cluster's own."""
+        found = await self._asked("listing topics", lambda: self._cluster.list_topics(timeout=self._settings.reach_s))
+        return sorted(name for name in found.topics if not name.startswith("__"))
+
+    async def describe(self, names: Sequence[str]) -> Mapping[str, Topic]:
+        """Those of the topics that exist."""
+        there = [name for name in names if name in set(await self.topics())]
+        if not there:
+            return {}
+        topics = await self._each("describing topics", self._cluster.describe_topics(TopicCollection(there), **self._patience()))
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
+        configs = await self._each("describing topics", self._cluster.describe_configs(resources, **self._patience()))
+        own = {resource.name: {name: entry.value for name, entry in found.items() if _is_own(entry)} for resource, found in configs.items()}
+        return {
+            name: Topic(name, len(topic.partitions), own[name], str(topic.topic_id), len(topic.partitions[0].replicas))
+            for name, topic in topics.items()
+        }
+
+    async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
+        """Make topics; the names of those that were not there."""
+        new = [NewTopic(topic.name, topic.partitions, topic.replication, config=dict(topic.configs)) for topic in topics]
+        made = []
+        for name, future in self._cluster.create_topics(new, **self._patience()).items() if new else ():
+            try:
+                await self._one(f"creating {name}", future, but=KafkaError.TOPIC_ALREADY_EXISTS)
+            except _AsItIs:
+                continue
+            made.append(name)
+        return made
+
+    async def alter(self, name: str, configs: Mapping[str, str]) -> None:
+        """Set some of a topic's settings; the others stay."""
+        entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in configs.items()]
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+        await self._each(f"altering {name}", self._cluster.incremental_alter_configs([resource], **self._patience()))
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete topics; one that is not there is no error."""
+        for name, future in self._cluster.delete_topics(list(names), **self._patience()).items() if names else ():
+            try:
+                await self._one(f"deleting {name}", future, but=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            except _AsItIs:
+                continue
+
+    async def groups(self) -> Sequence[GroupInfo]:
+        """All consumer groups."""
+        listed = await self._one("listing groups", self._cluster.list_consumer_groups(**self._patience()))
+        names = [group.group_id for group in listed.valid]
+        if not names:
+            return []
+        described = await self._each("describing groups", self._cluster.describe_consumer_groups(names, **self._patience()))
+        return [
+            GroupInfo(
+                name, group.state.name.lower(), tuple(sorted(member.group_instance_id or member.client_id for member in group.members))
+            )
+            for name, group in sorted(described.items())
+        ]
+
+    async def offsets(self, group: str) -> Mapping[Source, Commit]:
+        """What a group has committed."""
+        futures = self._cluster.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], **self._patience())
+        try:
+            found = await self._one(f"reading the offsets of {group}", futures[group], but=KafkaError.GROUP_ID_NOT_FOUND)
+        except _AsItIs:
+            return {}
+        return {source_of(at): Commit(source_of(at), at.offset, at.metadata or "") for at in found.topic_partitions if at.offset >= 0}
+
+    async def delete_groups(self, names: Sequence[str]) -> None:
+        """Delete groups without members; one that is not there is no error."""
+        for name, future in self._cluster.delete_consumer_groups(list(names), **self._patience()).items() if names else ():
+            try:
+                await self._one(f"deleting group {name}", future, but=KafkaError.GROUP_ID_NOT_FOUND)
+            except _AsItIs:
+                continue
+
+    def _patience(self) -> dict[str, Any]:
+        return {"request_timeout": self._settings.reach_s}
+
+    async def _each(self, doing: str, futures: Mapping[Any, Future[T]]) -> dict[Any, T]:
+        return {of: await self._one(doing, future) for of, future in futures.items()}
+
+    async def _one(self, doing: str, future: Future[T], but: int | None = None) -> T:
+        """The outcome of one of the client's futures; _AsItIs stands for the error code `but`."""
+        return await self._asked(doing, lambda: future.result(self._settings.reach_s * 2), but)
+
+    async def _asked(self, doing: str, call: Callable[[], T], but: int | None = None) -> T:
+        try:
+            return await asyncio.to_thread(call)
+        except TimeoutError as error:
+            raise unreachable(self._settings) from error
+        except KafkaException as error:
+            if error.args[0].code() == but:
+                raise _AsItIs from error
+            if kind_of(error.args[0]) is Kind.RETRY:
+                raise unreachable(self._settings) from error
+            raise FailedError(translated(error, doing).sentence) from error
+
+
+def _is_own(entry: Any) -> bool:
+    """Whether the setting was given for this topic."""
+    return bool(entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value)

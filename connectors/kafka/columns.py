@@ -1,0 +1,49 @@
+"""Messages of the client as columns, one set for each source."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Message, TopicPartition
+
+from connectors.log import Records
+from schemas.positions import Source
+
+
+def source_of(at: Any) -> Source:
+    """The source of a message or of the client's topic partition."""
+    return Source(at.topic, at.partition) if isinstance(at, TopicPartition) else Source(at.topic(), at.partition())
+
+
+def as_columns(messages: Sequence[Any], headers: frozenset[str] | None) -> list[Records]:
+    """Records by source, each in offset order. Headers are read for the given topics, None: for all; they cost more than all else together."""
+    if not messages:
+        return []
+    topics: list[str] = list(map(Message.topic, messages))  # type: ignore[arg-type]
+    partitions: list[int] = list(map(Message.partition, messages))  # type: ignore[arg-type]
+    names = sorted(set(topics))
+    number = {name: index for index, name in enumerate(names)}
+    code = np.fromiter(map(number.__getitem__, topics), np.int64, len(topics)) << 32 | np.array(partitions, np.int64)
+    found = []
+    for of in np.unique(code).tolist():
+        source = Source(names[of >> 32], of & 0xFFFFFFFF)
+        rows = np.flatnonzero(code == of)
+        own = messages if len(rows) == len(messages) else [messages[row] for row in rows.tolist()]
+        found.append(_records(source, own, headers is None or source.topic in headers))
+    return found
+
+
+def _records(source: Source, messages: Sequence[Any], headers: bool) -> Records:
+    return Records(
+        source,
+        _integers(map(Message.offset, messages), len(messages)),
+        _integers((stamp for _, stamp in map(Message.timestamp, messages)), len(messages)),
+        list(map(Message.key, messages)),
+        list(map(Message.value, messages)),
+        [message.headers() or [] for message in messages] if headers else None,
+    )
+
+
+def _integers(values: Iterable[Any], length: int) -> npt.NDArray[np.int64]:
+    return np.fromiter(values, np.int64, length)

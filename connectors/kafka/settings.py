@@ -1,0 +1,75 @@
+"""How to talk to a Kafka cluster: the client's settings, each for a reason that FACTS or a measurement gave."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Conf = dict[str, str | int | float | bool]
+
+LOGGER = logging.getLogger("weft.kafka")
+LOGGER.addHandler(logging.NullHandler())  # the client's own lines go where the program sends logs, or nowhere
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """Where the cluster is and how patient to be. `security` holds librdkafka's own settings for TLS and SASL."""
+
+    bootstrap: str
+    security: Mapping[str, str] = field(default_factory=dict)
+    session_timeout_ms: int = 10_000  # a static member that is scaled away stalls its partitions for so long
+    transaction_timeout_ms: int = 10_000  # a slot that never comes back blocks read_committed readers for so long
+    watchdog_s: float = 15.0  # no progress for so long ends the process
+    reach_s: float = 8.0  # how long a start waits for the cluster
+    record_bytes: int = 2_097_152  # the largest record; a topic may allow less
+    compression: str = "lz4"
+    linger_ms: int = 5
+    fetch_wait_ms: int = 50  # the first fetch after a rewind waits for the outstanding poll
+    prefetch_kbytes: int = 32_768  # records that the client holds ready
+
+    def _common(self) -> Conf:
+        return {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000, **self.security}
+
+    def admin(self) -> Conf:
+        """For the admin client."""
+        return self._common()
+
+    def reader(self, group: str) -> Conf:
+        """For a consumer that is told its partitions."""
+        return self._common() | {
+            "group.id": group,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": self.fetch_wait_ms,
+            "fetch.error.backoff.ms": 50,
+            "queued.max.messages.kbytes": self.prefetch_kbytes,
+        }
+
+    def member(self, group: str, slot: str) -> Conf:
+        """For a member of a group: classic protocol and a static slot, so that a restart is no rebalance."""
+        return self.reader(group) | {
+            "group.instance.id": slot,
+            "group.protocol": "classic",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": self.session_timeout_ms,
+            "heartbeat.interval.ms": min(3000, self.session_timeout_ms // 3),
+        }
+
+    def producer(self) -> Conf:
+        """For an idempotent producer that partitions as Java's does."""
+        return self._common() | {
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "compression.type": self.compression,
+            "linger.ms": self.linger_ms,
+            "message.max.bytes": self.record_bytes,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 1_048_576,
+            "message.timeout.ms": self.transaction_timeout_ms,
+        }
+
+    def transactional(self, slot: str) -> Conf:
+        """For the producer of a slot: who starts it fences whoever held it, and ends the transaction left open."""
+        return self.producer() | {"transactional.id": slot, "transaction.timeout.ms": self.transaction_timeout_ms}
