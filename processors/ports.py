@@ -40,6 +40,6 @@ class Models(Protocol):
         """Ask a model about n rows in one call; `columns` holds its inputs by name.
 
         Raises:
-            UnreachableError: it can't be reached, its breaker is open, or it took longer than timeout_s.
-            FailedError: it answered with an error or with the wrong shape.
+            UnreachableError: it can't be reached, or its breaker is open.
+            FailedError: it took longer than timeout_s, answered with an error, or with the wrong names, types or shapes.
         """

@@ -1,0 +1,100 @@
+"""A client of the Open Inference Protocol v2 over gRPC: Weft's server, Triton or KServe."""
+
+from typing import Protocol
+
+import grpc
+import grpc.aio
+import pyarrow as pa
+
+from processors.ports import Answer
+from schemas.errors import FailedError, UnreachableError
+from schemas.manifest import Manifest
+from serving.protocol import open_inference_grpc_pb2 as protocol
+from serving.protocol.service import call
+from serving.tensors import TensorError, answered, ask
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),  # a server that is back must be found soon
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
+_AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+
+
+class NoAnswerError(FailedError):
+    """The server did not answer in time, or broke while it answered: counts for the breaker."""
+
+
+class Endpoint(Protocol):
+    """Where models answer: a server, or an in-process twin."""
+
+    async def infer(self, manifest: Manifest, columns: pa.RecordBatch, timeout_s: float) -> Answer:
+        """One call about n rows.
+
+        Raises:
+            UnreachableError: the server can't be reached.
+            NoAnswerError: no answer within timeout_s, or the server broke.
+            FailedError: it refused, or answered with the wrong names, datatypes or shapes.
+        """
+
+    async def ready(self, manifest: Manifest) -> bool:
+        """Whether it would answer for this version now; False also where it can't be reached."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class GrpcEndpoint:
+    """A server at `target` (host:port); several calls may be in flight."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self._channel: grpc.aio.Channel | None = None  # made in the loop that uses it
+
+    async def infer(self, manifest: Manifest, columns: pa.RecordBatch, timeout_s: float) -> Answer:
+        """As the port says."""
+        request = ask(manifest.name, manifest.version, manifest.inputs, columns)
+        try:
+            response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise self._translated(manifest, error, timeout_s) from error
+        try:
+            return Answer(answered(response, manifest.outputs, columns.num_rows), f"{manifest.name}@{response.model_version or manifest.version}")
+        except TensorError as error:
+            raise FailedError(f"{manifest.ident} gave a wrong answer: {error}") from error
+
+    async def ready(self, manifest: Manifest) -> bool:
+        """As the port says."""
+        request = protocol.ModelReadyRequest(name=manifest.name, version=manifest.version)
+        try:
+            response = await call(self._open(), "ModelReady")(request, timeout=2.0)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.ready)
+
+    async def close(self) -> None:
+        """As the port says."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+    def _open(self) -> grpc.aio.Channel:
+        if self._channel is None:
+            self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        return self._channel
+
+    def _translated(self, manifest: Manifest, error: grpc.aio.AioRpcError, timeout_s: float) -> UnreachableError | FailedError:
+        code, said = error.code(), (error.details() or "").splitlines()
+        detail = said[0] if said else code.name
+        if code in _AWAY:
+            return UnreachableError(f"the model server at {self.target} can't be reached: {detail}", "look at `weft status`")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return NoAnswerError(f"{manifest.ident} did not answer within {timeout_s * 1000:.0f} ms")
+        if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED):
+            return NoAnswerError(f"{manifest.ident} broke: {detail}")
+        return FailedError(f"{manifest.ident} refused: {detail}")

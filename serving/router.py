@@ -1,0 +1,76 @@
+"""The router: which version of a model answers, through which breaker. Implements the port `Models`; knows no Ray."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from processors.flow.project import FolderProject
+from processors.ports import Answer
+from schemas.errors import FailedError, UnreachableError
+from schemas.manifest import Manifest
+from serving.breaker import Breaker, Circuit
+from serving.catalog import Catalog
+from serving.client import Endpoint, GrpcEndpoint, NoAnswerError
+
+CHAMPION = "champion"
+ROUTES = (CHAMPION,)
+
+
+class Router:
+    """Sends each call to the version that its route names. Manifests are read once."""
+
+    def __init__(self, catalog: Catalog, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+        self.catalog = catalog
+        self.endpoint = endpoint
+        self._clock = clock
+        self._manifests: dict[str, Manifest] = {}
+        self._breakers: dict[str, Breaker] = {}
+
+    async def infer(self, model: str, route: str, columns: pa.RecordBatch, keys: Sequence[bytes | None], timeout_s: float) -> Answer:
+        """As the port says."""
+        manifest = self._chosen(model, route, keys)
+        breaker = self._breaker(manifest)
+        if not breaker.admit():
+            raise UnreachableError(f"{manifest.ident} did not answer several times; it is tried again soon", "look at `weft status`")
+        try:
+            answer = await self.endpoint.infer(manifest, columns, timeout_s)
+        except (UnreachableError, NoAnswerError):
+            breaker.failed()
+            raise
+        except FailedError:  # it answered: a refusal is the caller's fault or the model's, not the connection's
+            breaker.succeeded()
+            raise
+        except BaseException:
+            breaker.released()
+            raise
+        breaker.succeeded()
+        return answer
+
+    def circuits(self) -> dict[str, Circuit]:
+        """Where each breaker stands, by name@version."""
+        return {ident: breaker.circuit for ident, breaker in self._breakers.items()}
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self.endpoint.close()
+
+    def _chosen(self, model: str, route: str, keys: Sequence[bytes | None]) -> Manifest:
+        """The version that the route names for these rows' keys; the champion is the one version in the project's folder."""
+        del keys  # a canary will choose by their hash
+        if route not in ROUTES:
+            raise FailedError(f"there is no route `{route}`", f"valid: {', '.join(ROUTES)}")
+        if model not in self._manifests:
+            manifest = self.catalog.manifest(model)
+            if not manifest.approval.approved:
+                raise FailedError(f"{manifest.ident} is not approved ({manifest.approval.why})", "only approved models are asked")
+            self._manifests[model] = manifest
+        return self._manifests[model]
+
+    def _breaker(self, manifest: Manifest) -> Breaker:
+        return self._breakers.setdefault(manifest.ident, Breaker(self._clock))
+
+
+def remote_models(project: FolderProject, target: str) -> Router:
+    """Models that a server answers for."""
+    return Router(Catalog(project), GrpcEndpoint(target))
