@@ -1,0 +1,1 @@
+"""The local stack: Kafka, Valkey and what else runs beside the workers on one machine."""

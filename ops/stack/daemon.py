@@ -1,0 +1,96 @@
+"""One process of the local stack that outlives the command that started it, found again by pid file, session and environment."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from ops.stack import launch
+
+MARK = "WEFT_PART"
+CLOCK_TOLERANCE_S = 2.0  # a process's time of creation is computed from the boot time, which wanders
+
+
+class Daemon:
+    """A process in a session of its own, with its files in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pid_file = folder / "process.json"
+        self.output_file = folder / "output.log"
+
+    def start(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start it; its standard output goes to `output_file`, anew each time.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pid_file.unlink(missing_ok=True)
+        launcher = [sys.executable, launch.__file__, str(os.getpid()), str(self.pid_file), *argv]
+        with self.output_file.open("wb") as output:
+            subprocess.Popen(  # noqa: S603 - the program is ours to choose
+                launcher,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {}), MARK: str(self.folder)},
+                cwd=self.folder,
+                start_new_session=True,
+            )
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return self.pid_file.exists()
+
+    def process(self) -> psutil.Process | None:
+        """The process itself, if it runs; never another one that got its pid."""
+        with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
+            record = json.loads(self.pid_file.read_text())
+            process = psutil.Process(record["pid"])
+            if abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_S and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+    def members(self) -> list[psutil.Process]:
+        """It and everything it started, also what outlived it: whoever carries the mark in its environment."""
+        return [process for process in psutil.process_iter() if process.pid != os.getpid() and self._marked(process)]
+
+    def _marked(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error, OSError):
+            return process.environ().get(MARK) == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+    def stop(self, grace_s: float) -> None:
+        """End it and everything it started: asked first, killed after `grace_s`. None running is no error."""
+        process = self.process()
+        if process is not None:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+                process.wait(grace_s)
+        for leftovers in self._rounds():
+            for leftover in leftovers:
+                with contextlib.suppress(psutil.Error):
+                    leftover.kill()
+            psutil.wait_procs(leftovers, timeout=5)
+        self.pid_file.unlink(missing_ok=True)
+
+    def _rounds(self) -> Iterator[list[psutil.Process]]:
+        """What is left, again until nothing is: a process may start another while it is being killed."""
+        for _ in range(10):
+            leftovers = self.members()
+            if not leftovers:
+                return
+            yield leftovers
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines that it printed."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.output_file.read_text(errors="replace").splitlines()[-lines:])
+        return ""

@@ -1,0 +1,193 @@
+"""The local stack: its parts in one data folder, on ports of its own, started and ended together."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import psutil
+
+from ops.stack.causes import why
+from ops.stack.kafka import Kafka
+from ops.stack.part import Part, Progress, Site
+from ops.stack.ports import FILE as PORTS_FILE
+from ops.stack.ports import assign, holder
+from ops.stack.valkey import Valkey
+from schemas.errors import FailedError, StackError, UsageError
+from streams.settings import Settings
+
+PARTS: Mapping[str, type[Part]] = {"kafka": Kafka, "redis": Valkey}
+"""Every part by its name, in the order in which they start."""
+
+NEEDED_BYTES = 500_000_000
+POLL_S = 0.1
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """How one part is: `running`, `starting` (runs, does not answer), `crashed` (ended by itself) or `stopped`."""
+
+    name: str
+    title: str
+    state: str
+    pid: int | None
+    addresses: Mapping[str, str]
+    memory_bytes: int
+    up_s: float
+    log: str
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+
+class LocalStack:
+    """The stack of one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.data_folder
+        self._settings = settings
+
+    def parts(self, only: Sequence[str] = ()) -> list[Part]:
+        """All parts, or the named ones, in the order in which they start.
+
+        Raises:
+            UsageError: there is no part of that name, or the data folder can't be one.
+        """
+        for name in only:
+            if name not in PARTS:
+                raise UsageError(f"The stack has no part {name!r}.", f"Its parts are: {', '.join(PARTS)}.")
+        if any(character in str(self.folder) for character in ',"\n{}'):
+            raise UsageError(f"The data folder can't be {self.folder}.", "Choose a path without commas, quotes and braces.")
+        names = [name for make in PARTS.values() for name in make.port_names]
+        site = Site(self.folder, self._settings.cache_folder, self._settings.project_folder, assign(self.folder, names), self._settings.java)
+        return [make(site) for name, make in PARTS.items() if not only or name in only]
+
+    def up(self, only: Sequence[str] = (), progress: Progress = silent) -> None:
+        """Start what does not run and wait until all of it answers; what this call started ends again when a part fails.
+
+        Raises:
+            WeftError: a part could not be started; why, and what to do.
+        """
+        with self._alone():
+            started: list[Part] = []
+            try:
+                for part in self.parts(only):
+                    if part.daemon.process() is None:
+                        started.append(part)
+                        self._start(part, progress)
+                for part in self.parts(only):
+                    self._wait(part, progress)
+            except BaseException:  # also an interrupt: nothing half started stays behind
+                for part in reversed(started):
+                    part.stop()
+                raise
+
+    def _start(self, part: Part, progress: Progress) -> None:
+        part.stop()  # what outlived its process
+        self._check_room()
+        part.prepare(progress)
+        for name in part.port_names:
+            taken_by = holder(self._port(part, name))
+            if taken_by:
+                hint = "End that program, or let the stack choose other ports with `weft up --new-ports`."
+                raise StackError(f"Port {self._port(part, name)}, which {part.title} keeps in this data folder, is taken by {taken_by}.", hint)
+        part.start()
+
+    def _port(self, part: Part, name: str) -> int:
+        return assign(self.folder, part.port_names)[name]
+
+    def _check_room(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.folder).free
+        if free < NEEDED_BYTES:
+            sentence = f"The disk of {self.folder} is full: {free // 1_000_000} MB are free and the stack needs {NEEDED_BYTES // 1_000_000}."
+            raise StackError(sentence, "Free some space, or put the data folder elsewhere with --data or WEFT_DATA.")
+
+    def _wait(self, part: Part, progress: Progress) -> None:
+        began = time.monotonic()
+        label = f"starting {part.title}"
+        while not part.healthy():
+            waited = time.monotonic() - began
+            progress(label, int(waited), int(part.start_s))
+            if waited > 1 and part.daemon.process() is None:
+                raise why(part, "ended while it was starting")
+            if waited > part.start_s:
+                raise why(part, f"did not answer within {part.start_s:.0f} s")
+            time.sleep(POLL_S)
+        progress(label, int(part.start_s), int(part.start_s))
+
+    def down(self, only: Sequence[str] = (), progress: Progress = silent) -> list[str]:
+        """End every process of the parts, also those of a start that was cut short; names those that ran."""
+        if not self.folder.exists():
+            return []
+        with self._alone():
+            parts = list(reversed(self.parts(only)))
+            ended = []
+            for done, part in enumerate(parts):
+                progress("stopping", done, len(parts))
+                if part.daemon.started or part.daemon.members():
+                    ended.append(part.name)
+                part.stop()
+            progress("stopping", len(parts), len(parts))
+            return ended
+
+    def wipe(self) -> None:
+        """End everything and delete the data folder."""
+        self.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_ports(self) -> None:
+        """Forget the ports; the next start chooses others."""
+        self.down()
+        (self.folder / PORTS_FILE).unlink(missing_ok=True)
+
+    def status(self, only: Sequence[str] = ()) -> list[PartStatus]:
+        """How each part is."""
+        return [_status(part) for part in self.parts(only)]
+
+    def addresses(self) -> dict[str, str]:
+        """Where everything is found, whether it runs or not."""
+        return {name: address for part in self.parts() for name, address in part.addresses.items()}
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Only one command starts or ends the parts of a data folder at a time."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            hint = "Choose another with --data or WEFT_DATA."
+            raise StackError(f"The data folder {self.folder} can't be written: {error.strerror}.", hint) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        except OSError as error:
+            hint = f"Free some space or look at {self.folder}, then try again."
+            raise FailedError(f"The stack's files can't be written: {error.strerror}: {error.filename}.", hint) from error
+        finally:
+            os.close(handle)
+
+
+def _status(part: Part) -> PartStatus:
+    process = part.daemon.process()
+    memory = sum(_memory(member) for member in part.daemon.members()) if process else 0
+    if process is None:
+        state = "crashed" if part.daemon.started else "stopped"
+    else:
+        state = "running" if part.healthy() else "starting"
+    pid, up_s = (process.pid, time.time() - process.create_time()) if process else (None, 0.0)
+    return PartStatus(part.name, part.title, state, pid, part.addresses, memory, round(up_s, 1), str(part.log_file))
+
+
+def _memory(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_info().rss)
+    return 0

@@ -1,0 +1,123 @@
+"""The one real stack of a test session, ended however the session ends, and a proxy that breaks its network."""
+
+import contextlib
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.stack.local import LocalStack
+from streams.settings import Settings
+
+REAPER = """\
+import shutil, sys
+from pathlib import Path
+from ops.stack.local import LocalStack
+from streams.settings import Settings
+sys.stdin.read()
+LocalStack(Settings(data=Path(sys.argv[1]))).down()
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TestStack:
+    """Where the parts of the real stack are found."""
+
+    __test__ = False
+
+    folder: Path
+    bootstrap: str
+    second_bootstrap: str  # answers only while a `Proxy` runs
+    second: str  # the second listener itself, where the proxy sends what it gets
+    redis_url: str
+
+    @property
+    def local(self) -> LocalStack:
+        """The stack itself, to end and start its parts."""
+        return LocalStack(Settings(data=self.folder))
+
+
+@contextlib.contextmanager
+def running_stack(*only: str) -> Iterator[TestStack]:
+    """A stack in a temporary folder. A process of its own ends it when this one ends, even by a kill."""
+    folder = Path(tempfile.mkdtemp(prefix="weft-")).resolve()
+    reaper = subprocess.Popen([sys.executable, "-c", REAPER, str(folder)], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        stack = LocalStack(Settings(data=folder))
+        stack.up(only)
+        found = stack.addresses()
+        yield TestStack(folder, found["bootstrap"], found["second_bootstrap"], found["second"], found["redis"])
+    finally:
+        assert reaper.stdin is not None
+        reaper.stdin.close()
+        reaper.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Proxy:
+    """Forwards TCP from one address to another, until `cut`; `heal` makes it work again."""
+
+    def __init__(self, listen: str, target: str) -> None:
+        self._listen, self._target = _address(listen), _address(target)
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._listener: socket.socket | None = None
+        self._frozen = threading.Event()
+        self.heal()
+
+    def heal(self) -> None:
+        """Take connections (again) and let what was frozen flow."""
+        self._frozen.clear()
+        if self._listener is None:
+            self._listener = socket.create_server(self._listen)
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def freeze(self) -> None:
+        """Keep all connections open and let nothing through, as a network that loses every packet."""
+        self._frozen.set()
+
+    def cut(self) -> None:
+        """Close all connections and refuse new ones."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        pairs, self._pairs = self._pairs, []
+        for end in (end for pair in pairs for end in pair):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                inner, _ = listener.accept()
+                outer = socket.create_connection(self._target)
+                self._pairs.append((inner, outer))
+                threading.Thread(target=self._forward, args=(inner, outer), daemon=True).start()
+
+    def _forward(self, inner: socket.socket, outer: socket.socket) -> None:
+        with inner, outer, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
+            selector.register(inner, selectors.EVENT_READ, outer)
+            selector.register(outer, selectors.EVENT_READ, inner)
+            while True:
+                for key, _ in selector.select():
+                    while self._frozen.is_set():
+                        threading.Event().wait(0.05)
+                    source, sink = key.fileobj, key.data
+                    assert isinstance(source, socket.socket)
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    sink.sendall(data)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
