@@ -54,7 +54,7 @@ class KafkaSettings:
             "group.protocol": "classic",
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": self.session_timeout_ms,
-            "heartbeat.interval.ms": min(3000, self.session_timeout_ms // 3),
+            "heartbeat.interval.ms": 1000,  # members hear of a rebalance by their heartbeat
         }
 
     def producer(self) -> Conf:

@@ -23,6 +23,7 @@ class MemoryLog:
         self._epoch = 0
         self._member: Member | None = None
         self._tracked: list[int] = []
+        self._refused: AbortError | None = None  # why the open transaction must not commit
         self._turn = 0
         self._faults: dict[str, list[tuple[Exception, bool]]] = {}
 
@@ -98,7 +99,7 @@ class MemoryLog:
         producer = self._producer()
         if producer.open is not None:
             raise FatalError("a transaction is open already")
-        self._tracked = []
+        self._tracked, self._refused = [], None
         self.broker.begin(producer)
         self._check("begin", after=True)
 
@@ -108,7 +109,11 @@ class MemoryLog:
         producer = self._producer()
         if producer.open is None:
             raise AbortError("no transaction is open")
-        positions = self.broker.append(outgoing, producer.open)
+        try:
+            positions = self.broker.append(outgoing, producer.open)
+        except AbortError as error:
+            self._refused = error
+            raise
         if outgoing.tracked:
             self._tracked.extend(position.offset for position in positions)
         self._check("produce", after=True)
@@ -128,6 +133,8 @@ class MemoryLog:
         producer = self._producer()
         if producer.open is None:
             raise AbortError("no transaction is open")
+        if self._refused is not None:
+            raise self._refused
         if any(len(commit.metadata.encode()) > METADATA_BYTES for commit in commits):
             raise FatalError(f"an offset's metadata is above {METADATA_BYTES} bytes")
         if commits:

@@ -1,8 +1,8 @@
 """Both sides of the log contract: the in-memory twin and a real Kafka, and an owner that notes what it is told."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, Self
 from uuid import uuid4
 
 from connectors.kafka.admin import KafkaAdmin, Topic
@@ -33,6 +33,9 @@ class Fabric(Protocol):
     def publisher(self) -> Publisher:
         """A publisher."""
 
+    async def close(self) -> None:
+        """Close all that was made."""
+
 
 class MemoryFabric:
     """The in-memory twins."""
@@ -58,12 +61,16 @@ class MemoryFabric:
         """A publisher."""
         return MemoryPublisher(self.broker)
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
 
 class KafkaFabric:
     """The real parts."""
 
     def __init__(self, bootstrap: str) -> None:
         self.settings = KafkaSettings(bootstrap)
+        self._made: list[Log | Reader | Publisher] = []
 
     async def topic(self, partitions: int = 1, max_message_bytes: int = 1_048_588) -> str:
         """A new topic."""
@@ -74,15 +81,26 @@ class KafkaFabric:
 
     def log(self, group: str, slot: str) -> Log:
         """A member, not started."""
-        return KafkaLog(self.settings, group, slot)
+        self._made.append(made := KafkaLog(self.settings, group, slot))
+        return made
 
     def reader(self) -> Reader:
         """A reader."""
-        return KafkaReader(self.settings)
+        self._made.append(made := KafkaReader(self.settings))
+        return made
 
     def publisher(self) -> Publisher:
         """A publisher."""
-        return KafkaPublisher(self.settings)
+        self._made.append(made := KafkaPublisher(self.settings))
+        return made
+
+    async def close(self) -> None:
+        """Close all that was made."""
+        await asyncio.gather(*(made.close() for made in self._made))
+
+
+async def _nothing(sources: Sequence[Source]) -> None:
+    """What an owner does last, if nothing else is set."""
 
 
 class Notes:
@@ -93,6 +111,9 @@ class Notes:
         self.start = start
         self.owned: set[Source] = set()
         self.told: list[tuple[str, tuple[Source, ...]]] = []
+        self.held: list[Fetched] = []
+        self.ended: set[Source] = set()
+        self.parting: Callable[[Sequence[Source]], Awaitable[None]] = _nothing
 
     async def assigned(self, sources: Sequence[Source]) -> Mapping[Source, int]:
         """Start where the group has committed."""
@@ -104,6 +125,7 @@ class Notes:
     async def revoked(self, sources: Sequence[Source]) -> None:
         """Let go."""
         self.told.append(("revoked", tuple(sources)))
+        await self.parting(sources)
         self.owned -= set(sources)
 
     async def lost(self, sources: Sequence[Source]) -> None:
@@ -116,7 +138,7 @@ class Joined(Notes):
     """A started member with short ways to use it."""
 
     @classmethod
-    async def start_one(cls, log: Log, topics: Sequence[str], start: int = 0) -> "Joined":
+    async def start_one(cls, log: Log, topics: Sequence[str], start: int = 0) -> Self:
         """Start a member; it has no partitions yet."""
         joined = cls(log, start)
         await log.start(topics, joined)
@@ -124,13 +146,19 @@ class Joined(Notes):
 
     async def fetch(self, wait_s: float = 0.5, max_rows: int = 1000, max_bytes: int = 10_000_000) -> Fetched:
         """One fetch, with headers."""
-        return await self.log.fetch(max_rows, max_bytes, wait_s, frozenset(source.topic for source in self.owned))
+        if self.held:
+            return self.held.pop(0)
+        fetched = await self.log.fetch(max_rows, max_bytes, wait_s, frozenset(source.topic for source in self.owned))
+        self.ended |= fetched.ended
+        return fetched
 
     async def until(self, done: Callable[[], bool], within_s: float = 20.0) -> None:
-        """Fetch, and throw away, until something holds."""
+        """Fetch until something holds; what came is fetched again."""
+        held: list[Fetched] = []
         async with asyncio.timeout(within_s):
             while not done():
-                await self.fetch(0.05)
+                held.append(await self.fetch(0.05))
+        self.held = [fetched for fetched in held if fetched.records]
 
     async def values(self, count: int, within_s: float = 20.0) -> list[bytes | None]:
         """The next `count` values."""
@@ -142,11 +170,11 @@ class Joined(Notes):
         return found
 
     async def end(self, sources: set[Source], within_s: float = 20.0) -> None:
-        """Fetch until the end of each source was reached."""
-        ended: set[Source] = set()
+        """Fetch until the end of each source was reached since this was last asked."""
         async with asyncio.timeout(within_s):
-            while not sources <= ended:
-                ended |= (await self.fetch(0.2)).ended
+            while not sources <= self.ended:
+                await self.fetch(0.2)
+        self.ended -= sources
 
 
 def outgoing(topic: str, *values: bytes, partition: int | None = 0, tracked: bool = False) -> Outgoing:
