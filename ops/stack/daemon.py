@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -73,13 +74,19 @@ class Daemon:
         if process is not None:
             with contextlib.suppress(psutil.Error):
                 process.terminate()
-                process.wait(grace_s)
+            self._wait(grace_s)
         for leftovers in self._rounds():
             for leftover in leftovers:
                 with contextlib.suppress(psutil.Error):
                     leftover.kill()
             psutil.wait_procs(leftovers, timeout=5)
         self.pid_file.unlink(missing_ok=True)
+
+    def _wait(self, grace_s: float) -> None:
+        """Until it has ended; an ended one that its parent has not asked after is a zombie, and no longer waited for."""
+        until = time.monotonic() + grace_s
+        while self.process() is not None and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _rounds(self) -> Iterator[list[psutil.Process]]:
         """What is left, again until nothing is: a process may start another while it is being killed."""
