@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from connectors.log import Outgoing
-from processors.flow.compiled import Flow
+from processors.flow.compiled import Flow, Notes
 from processors.step import DEGRADED, MODEL, RULE, Batch
 from schemas.headers import AVRO
 from schemas.vocabulary import Verdict
@@ -51,11 +51,12 @@ class Endings:
         return cls(journey, *columns, has_output=np.zeros(rows, bool))
 
 
-def endings(journey: Journey, now_ms: int) -> Endings:
-    """Write down what became of each row."""
+def endings(journey: Journey, notes: Notes, now_ms: int) -> Endings:
+    """Write down what became of each row. `notes` encodes the details, in one schema whatever the row's flow version."""
     found = Endings.blank(journey)
     for fate, values in finals(journey, now_ms):
         _write(found, fate, values, now_ms)
+        found.details[fate.batch.origin] = _details(journey.flow, notes, fate)
     return found
 
 
@@ -69,7 +70,6 @@ def _write(found: Endings, fate: Fate, values: Sequence[bytes], now_ms: int) -> 
     found.models[at] = _column(fate.batch, MODEL, "")
     found.degraded[at] = _column(fate.batch, DEGRADED, False)
     found.event_ids[at] = ids
-    found.details[at] = details(flow, fate)
     outgoing = _record(flow, fate, ids, values, now_ms)
     if outgoing is not None:
         found.outgoing.append(outgoing)
@@ -107,7 +107,7 @@ def _column(batch: Batch, name: str, default: str | bool) -> list[str | bool] | 
     return (column.fill_null(default) if column.null_count else column).to_pylist()
 
 
-def details(flow: Flow, fate: Fate) -> Sequence[bytes]:
+def _details(flow: Flow, notes: Notes, fate: Fate) -> Sequence[bytes]:
     """Each row's columns as they were when it left, and why it did: what `weft explain` prints."""
     columns = fate.batch.columns
     if fate.verdict is not Verdict.RESULT:
@@ -116,4 +116,4 @@ def details(flow: Flow, fate: Fate) -> Sequence[bytes]:
         extra = {STEP: pa.array([step] * len(why), pa.string()), WHY: pa.array(why, pa.string())}
         names = [*columns.schema.names, *extra]
         columns = pa.RecordBatch.from_arrays([*columns.columns, *extra.values()], names=names)
-    return flow.details.encode(columns)
+    return notes.encode(columns)

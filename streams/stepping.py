@@ -1,10 +1,10 @@
 """Takes a batch through a flow's steps and says what became of each row; a row that breaks a step is found and ends alone."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,16 @@ TRACE_CHARS = 2_000
 
 StateKey = tuple[str, int]
 """Flow ident and index of the step."""
+
+
+class States(Protocol):
+    """The states of steps, as the batch before left them."""
+
+    def get(self, key: StateKey) -> State:
+        """A step's state."""
+
+    def put(self, key: StateKey, state: State) -> None:
+        """What this batch made of it."""
 
 
 class Timing(NamedTuple):
@@ -76,8 +86,8 @@ Wait = Callable[[str, UnreachableError], Awaitable[None]]
 """Called when a port of the named step is down; returns when the step should be tried again."""
 
 
-async def travel(flow: Flow, batch: Batch, entry: int, states: MutableMapping[StateKey, State], gate: Gate, wait: Wait) -> Journey:
-    """Run the steps from `entry` on. `states` holds the tentative states and gets the new ones."""
+async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gate, wait: Wait) -> Journey:
+    """Run the steps from `entry` on."""
     journey = Journey(flow, batch.intake)
     for index in range(entry, len(flow.steps)):
         step = flow.steps[index]
@@ -85,13 +95,13 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: MutableMapping[St
             await gate.enter(index)
         if len(batch):
             began = perf_counter()
-            stepped = await _run(step, batch, states.get((flow.ident, index), {}), wait)
+            stepped = await _run(step, batch, states.get((flow.ident, index)), wait)
             journey.timings.append(Timing(step.name, len(batch), perf_counter() - began, stepped.counts))
             journey.fates += (_fate(batch, index, leave) for leave in stepped.leaves)
-            journey.signals += stepped.signals
+            journey.signals += (replace(signal, step=step.name) for signal in stepped.signals)
             batch = stepped.batch
             if step.stateful:
-                states[flow.ident, index] = stepped.state
+                states.put((flow.ident, index), stepped.state)
         gate.leave(index)
     if len(batch):
         journey.fates.append(Fate(batch, len(flow.steps), Verdict.RESULT))

@@ -51,8 +51,7 @@ class Takeover:
             raise self._refusal(source, f"its committed offset {committed.offset} was not written by Weft ({error})") from error
         if mark.topic_id != extent.topic_id:
             raise self._refusal(source, f"its topic was deleted and made again (id {extent.topic_id}, the ledger knows {mark.topic_id})")
-        origin = Tree.empty(self.log_name, self.flow, source, mark.topic_id).origin
-        tree = Tree(origin, source, mark.topic_id, mark.size, mark.frontier, mark.last_block)
+        tree = mark.tree(self.log_name, self.flow, source)
         await self._compare(source, tree)
         return Start(committed.offset, tree, mark.waiting)
 
@@ -68,7 +67,7 @@ class Takeover:
             return
         value = record.values[0]
         block = None if value is None else unpack(value)
-        if block is None or block.new_size != tree.size or block.root != tree.root():
+        if block is None or block.size != tree.size or block.root != tree.root():
             raise self._refusal(source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}")
 
     async def _recorded(self, source: Source, extent: Extent) -> Start:
@@ -83,8 +82,7 @@ class Takeover:
         if last is None:
             return Start(extent.high if self.latest else extent.low, empty, fresh=True)
         offset, block = last
-        tree = Tree(empty.origin, source, extent.topic_id, block.new_size, block.frontier, offset)
-        return Start(block.next, tree, fresh=True)
+        return Start(block.next, block.tree(offset), fresh=True)
 
     def _check(self, source: Source, start: Start, extent: Extent) -> None:
         if start.offset < extent.low:

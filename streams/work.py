@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from connectors.log import Commit, Fetched, Outgoing, Records
+from connectors.log import Fetched, Outgoing, Records
 from processors.flow.compiled import Flow
 from processors.step import Batch, Signal, State
-from schemas.positions import Source
-from streams.ledger.tree import Tree
+from schemas.positions import Position, Source
+from streams.ledger.block import Content
+from streams.ledger.mark import Waiting
 from streams.stepping import Gate, Journey, StateKey
 
 
@@ -31,12 +32,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that one transaction writes."""
+    """What one transaction writes, but for the blocks: they need the trees as the transaction before left them."""
 
     outgoing: Sequence[Outgoing]
-    blocks: Mapping[Source, Sequence[bytes]]
-    trees: Mapping[Source, Tree]  # as they will be, but for last_block
-    verdicts: Mapping[tuple[str, str, str], int]
+    contents: Mapping[Source, Content]
+    verdicts: Mapping[tuple[str, str, str], int]  # rows by (verdict, reason, rule)
     signals: Sequence[Signal]
 
 
@@ -53,20 +53,25 @@ class Work:
     groups: list[Group] = field(default_factory=list)
     journeys: list[Journey] = field(default_factory=list)  # rows whose fate is known without a step are there from the start
     extra: list[Outgoing] = field(default_factory=list)  # tombstones of reviews, generations
+    closes: list[tuple[int, str]] = field(default_factory=list)  # (partition, review)
+    starts: list[tuple[Position, int]] = field(default_factory=list)  # (root, generation) of redrives
+    waiting: dict[Source, Waiting] = field(default_factory=dict)  # rows at which a partition waits in place (order: key)
     states: dict[StateKey, State] = field(default_factory=dict)
     passed: dict[int, asyncio.Event] = field(default_factory=dict)
     prepared: Prepared | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    admitted: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)  # prepared, or void
     task: asyncio.Task[None] | None = None
     void: bool = False
 
-    def event(self, index: int) -> asyncio.Event:
+    def passed_event(self, index: int) -> asyncio.Event:
         """Set when this batch has left the step."""
         return self.passed.setdefault(index, asyncio.Event())
 
-    def let_all_pass(self) -> None:
-        """This batch holds no step any more."""
-        for event in self.passed.values():
+    def is_ready(self) -> None:
+        """This batch holds no step any more, and can be settled."""
+        self.ready.set()
+        for event in (self.admitted, *self.passed.values()):
             event.set()
 
     def drop(self) -> None:
@@ -74,24 +79,26 @@ class Work:
         self.void = True
         if self.task is not None:
             self.task.cancel()
-        self.ready.set()
+        self.is_ready()
 
 
 class Turn(Gate):
-    """A batch's turn at the steps with state: after the batch before it, whichever steps that one takes."""
+    """A batch's turn at the steps with state: after the batch before it. One that takes several ways lets the next in when all are through."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self._one_way = len(work.groups) == 1
 
     async def enter(self, index: int) -> None:
         """Wait until the batch before has left the step or is ready."""
         previous = self._work.previous
         if previous is not None and not previous.ready.is_set():
-            await previous.event(index).wait()
+            await previous.passed_event(index).wait()
 
     def leave(self, index: int) -> None:
         """Let the batch behind in."""
-        self._work.event(index).set()
+        if self._one_way:
+            self._work.passed_event(index).set()
 
 
 def work_of(fetched: Fetched, epoch: int, now_ms: int) -> Work | None:
@@ -102,8 +109,3 @@ def work_of(fetched: Fetched, epoch: int, now_ms: int) -> Work | None:
     spans = {part.source: Span(int(part.offsets[0]), int(part.offsets[-1]) + 1) for part in records}
     size = sum(len(value) for part in records for value in part.values if value is not None)
     return Work(epoch, now_ms, records, spans, size)
-
-
-def commits(work: Work, trees: Mapping[Source, Tree], metadata: Mapping[Source, str]) -> list[Commit]:
-    """The offsets of the work's sources; every tree that it extends is among them, so that the group fences it."""
-    return [Commit(source, span.next, metadata[source]) for source, span in work.spans.items()]

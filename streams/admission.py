@@ -1,0 +1,194 @@
+"""Turns fetched records into groups of rows to step: events as they are, waiting rows where they were, decisions once judged."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+import numpy as np
+import pyarrow as pa
+
+from connectors.log import Outgoing, Reader, Records
+from processors.flow.compiled import Flow
+from processors.step import Batch, Headers, Intake
+from schemas import decision as decisions
+from schemas import pending
+from schemas.decision import Action, Decision
+from schemas.pending import Pending
+from schemas.positions import Position
+from schemas.vocabulary import Reason, Verdict
+from streams.approve import approved
+from streams.redrives import Redrives
+from streams.reviews import Reviews
+from streams.stepping import Fate, Journey
+from streams.waiting import Return, returns_groups, returns_intake
+from streams.work import Group, Work
+
+
+class Admission:
+    """Knows what each consumed topic of a flow holds. `flows` are all versions that may have rows in flight, the applied one first."""
+
+    def __init__(self, flows: Sequence[Flow], reader: Reader) -> None:
+        self._flow = flows[0]
+        self._flows: Mapping[str, Flow] = {flow.ident: flow for flow in flows}
+        self.reviews = Reviews(reader, self._flow.topics.reviews)
+        self.redrives = Redrives(reader, self._flow.topics.generations)
+
+    async def admit(self, work: Work) -> None:
+        """Fill the work's groups, and the journeys of rows whose fate needs no step. Called in the order of fetching."""
+        events = [records for records in work.records if records.source.topic == self._flow.topics.input]
+        if events:
+            work.groups.append(Group(self._flow, 0, _events(events, work.fetched_ms)))
+        returns: list[Return] = []
+        for records in work.records:
+            if records.source.topic == self._flow.topics.resume:
+                await self.reviews.read_on(records.source.partition)
+                await self.redrives.read(records.source.partition)
+            elif records.source.topic == self._flow.topics.input:
+                continue
+            for row in range(len(records)):
+                found = await self._one(work, records, row)
+                if found is not None:
+                    returns.append(found)
+        work.groups += returns_groups(self._flows, returns, work.fetched_ms)
+
+    async def _one(self, work: Work, records: Records, row: int) -> Return | None:
+        """One record of a resume or retry topic: a row that goes on, or None and its end noted in the work."""
+        position, value = Position(*records.source, int(records.offsets[row])), records.values[row]
+        resume = records.source.topic == self._flow.topics.resume
+        try:
+            match pending.kind(value):
+                case "pending" if value is not None:
+                    waits = pending.decode(value)
+                    return self._redriven(work, position, waits) if resume else self._retried(work, position, waits)
+                case "decision" if value is not None and resume:
+                    return await self._decided(work, position, decisions.decode(value), _alone(records, row, work.fetched_ms))
+        except ValueError as error:
+            return self._void(work, _alone(records, row, work.fetched_ms), Verdict.UNREADABLE, Reason.NOT_PENDING, str(error))
+        return self._void(work, _alone(records, row, work.fetched_ms), Verdict.UNREADABLE, Reason.NOT_PENDING, "Weft did not write this record")
+
+    def _retried(self, work: Work, position: Position, waits: Pending) -> Return | None:
+        back = Return(position, waits, waits.number, waits.step_index, _columns(waits), waits.first_consumed_ms)
+        if work.fetched_ms > waits.first_consumed_ms + self._flow.limits.deadline_s * 1000:
+            return self._end(work, back, Verdict.DEAD_LETTER, Reason.DEADLINE, f"limits.deadline passed while it waited; last: {waits.sentence}")
+        return self._known(work, back)
+
+    def _redriven(self, work: Work, position: Position, waits: Pending) -> Return | None:
+        """A redrive runs from the first step, under the version applied now."""
+        partition, flow = position.partition, self._flow
+        back = Return(position, _under(waits, flow), waits.number, 0, None, work.fetched_ms)
+        if waits.generation != self.redrives.next(partition, waits.root) or waits.generation > flow.limits.redrives:
+            sentence = f"generation {waits.generation} is not the next, or above limits.redrives ({flow.limits.redrives})"
+            return self._end(work, back, Verdict.SUPERSEDED, Reason.NOT_NEXT, sentence)
+        work.extra.append(self.redrives.start(partition, waits.root, waits.generation))
+        work.starts.append((waits.root, waits.generation))
+        return back
+
+    async def _decided(self, work: Work, position: Position, decision: Decision, alone: Intake) -> Return | None:
+        """The first decision about an open review counts; it closes it."""
+        waits = await self.reviews.find(position.partition, decision.review)
+        if waits is None:
+            return self._void(work, alone, Verdict.SUPERSEDED, Reason.NOT_OPEN, f"review {decision.review} is not open")
+        waited_ms = max(0, work.fetched_ms - (waits.due_ms - int(self._flow.limits.review_s * 1000)))
+        back = Return(position, waits, waits.number + 1, waits.step_index + 1, None, waits.first_consumed_ms + waited_ms)
+        said = f"{decision.who}: {decision.why}"
+        match decision.action:
+            case Action.REJECT:
+                ended = self._end(work, back, Verdict.QUARANTINE, Reason.REJECTED, said)
+            case Action.EXPIRE:
+                if waits.due_ms > work.fetched_ms:
+                    return self._end(work, back, Verdict.SUPERSEDED, Reason.NOT_OPEN, "the review is not due yet")
+                ended = self._end(work, back, Verdict.DEAD_LETTER, Reason.REVIEW_EXPIRED, "nobody decided within limits.review")
+            case Action.APPROVE:
+                fit = self._fit(waits, decision)
+                if isinstance(fit, str):
+                    return self._end(work, back, Verdict.SUPERSEDED, Reason.UNFIT, fit)
+                ended = self._known(work, replace(back, columns=fit))
+        self.reviews.closes(position.partition, decision.review)
+        work.closes.append((position.partition, decision.review))
+        work.extra.append(Outgoing(self._flow.topics.reviews, [decision.review.encode()], [None], partition=position.partition))
+        return ended
+
+    def _fit(self, waits: Pending, decision: Decision) -> pa.RecordBatch | None | str:
+        """The columns to go on with; a sentence where the decision does not fit the step; None where the flow version is gone."""
+        flow = self._flows.get(f"{waits.flow}@{waits.version}")
+        return None if flow is None else approved(flow, waits, decision)
+
+    def _known(self, work: Work, back: Return) -> Return | None:
+        """A row goes on under its own flow version."""
+        ident = f"{back.pending.flow}@{back.pending.version}"
+        if ident in self._flows:
+            return back
+        return self._end(work, back, Verdict.DEAD_LETTER, Reason.UNKNOWN_FLOW, f"the row waited for {ident}, which is not applied any more")
+
+    def _end(self, work: Work, back: Return, verdict: Verdict, reason: Reason, sentence: str) -> None:
+        """A row that came back and ends without a step."""
+        flow = self._flows.get(f"{back.pending.flow}@{back.pending.version}", self._flow)
+        columns = _columns(back.pending) or _NO_COLUMNS
+        batch = Batch(columns, np.zeros(1, np.int64), returns_intake([back], work.fetched_ms))
+        fate = Fate(batch, back.pending.step_index, verdict, reason, back.pending.rule, sentence)
+        work.journeys.append(Journey(flow, batch.intake, [fate]))
+
+    def _void(self, work: Work, alone: Intake, verdict: Verdict, reason: Reason, sentence: str) -> None:
+        """A record that belongs to no event."""
+        batch = Batch(_NO_COLUMNS, np.zeros(1, np.int64), alone)
+        work.journeys.append(Journey(self._flow, alone, [Fate(batch, 0, verdict, reason, sentence=sentence)]))
+
+
+_NO_COLUMNS = pa.RecordBatch.from_arrays([], names=[])
+
+
+def _events(records: Sequence[Records], fetched_ms: int) -> Batch:
+    """Records of input partitions as one batch; each is pass 0 of its own position."""
+    sources = tuple(part.source for part in records)
+    intake = Intake(
+        sources,
+        np.repeat(np.arange(len(records), dtype=np.int16), [len(part) for part in records]),
+        np.concatenate([part.offsets for part in records]),
+        np.concatenate([part.timestamps_ms for part in records]),
+        [key for part in records for key in part.keys],
+        [value for part in records for value in part.values],
+        _joined([part.headers for part in records]),
+        fetched_ms,
+    )
+    return Batch(_NO_COLUMNS, np.arange(len(intake)), intake)
+
+
+def _joined(parts: Sequence[Sequence[Headers] | None]) -> Sequence[Headers] | None:
+    """Headers of several sources, still unread."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return known[0] if len(known) == 1 else _Joined(known)
+
+
+class _Joined(Sequence[Headers]):
+    """Sequences one behind the other, without reading their items."""
+
+    def __init__(self, parts: Sequence[Sequence[Headers]]) -> None:
+        self._parts = parts
+        self._ends = list(accumulate(len(part) for part in parts))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, row):  # type: ignore[no-untyped-def, override]
+        part = bisect_right(self._ends, row)
+        return self._parts[part][row - (self._ends[part - 1] if part else 0)]
+
+
+def _alone(records: Records, row: int, fetched_ms: int) -> Intake:
+    """One record as an intake of its own."""
+    headers = None if records.headers is None else [records.headers[row]]
+    at = slice(row, row + 1)
+    zero = np.zeros(1, np.int16)
+    return Intake((records.source,), zero, records.offsets[at], records.timestamps_ms[at], records.keys[at], records.values[at], headers, fetched_ms)
+
+
+def _columns(waits: Pending) -> pa.RecordBatch | None:
+    return None if waits.columns is None else pending.unpack(waits.columns)
+
+
+def _under(waits: Pending, flow: Flow) -> Pending:
+    """The same event under another version of the flow."""
+    return replace(waits, flow=flow.name, version=flow.version, attempt=0, columns=None, step_index=0)

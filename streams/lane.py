@@ -1,0 +1,226 @@
+"""The lane: fetch, steps, settle for one flow in one worker. Plain asyncio against the ports of connectors/log.py; no Kafka, no Faust.
+
+Three loops run side by side: `fetching` brings work, `process` steps it (several batches at once), `settling` commits it, in order, one transaction
+at a time. What a batch changes (step state, trees, open reviews) counts only once its transaction has committed; when one fails, all behind it are
+void and read again from the committed offsets.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+
+from connectors.log import Fetched
+from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableError
+from streams.admission import Admission
+from streams.expiry import ask_expired
+from streams.flight import Flight
+from streams.inplace import cut_at_waiting_rows
+from streams.ownership import Ownership
+from streams.parts import LaneParts
+from streams.pauses import Pauses
+from streams.prepare import prepare
+from streams.settle import transact
+from streams.sleepers import due_records
+from streams.stepping import travel
+from streams.work import Turn, Work, work_of
+
+
+class Lane:
+    """One flow in one worker. An exception out of `fetching`, `process` or `settling` must end the process."""
+
+    def __init__(self, parts: LaneParts) -> None:
+        self.flow = parts.flows[0]
+        self._parts = parts
+        self._log, self._clock, self._watch, self._bounds = parts.log, parts.clock, parts.watch, parts.bounds
+        self._flight = Flight(parts.bounds.flight_bytes, parts.bounds.flight_batches)
+        self._pauses = Pauses()
+        self._admission = Admission(parts.flows, parts.reader)
+        self._ownership = Ownership(parts, self._flight, self._pauses, self._admission)
+        self._draining = False
+        self._down: dict[str, str] = {}  # steps whose port can't be reached, and the sentence
+        self._failing_since_ms: int | None = None
+        self._verdicts: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        """Join the group; partitions come with the first fetches."""
+        await self._log.start(self.flow.topics.consumed, self._ownership)
+
+    async def run(self) -> None:
+        """All loops in one, until drained."""
+        async with asyncio.TaskGroup() as tasks:
+            settling = tasks.create_task(self.settling())
+            await self.fetching(self.process)
+            await self._emptied()
+            settling.cancel()
+
+    async def fetching(self, put: Callable[[Work], Awaitable[None]]) -> None:
+        """Fetch until drained; hand over each work in order."""
+        while not self._draining:
+            await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
+            await ask_expired(self._parts.publisher, self._admission, self._ownership.owned, self._clock.now_ms())
+            fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), frozenset(self.flow.topics.consumed))
+            self._ownership.check()
+            work = await self._received(fetched)
+            if work is not None:
+                self._flight.enter(work)
+                await put(work)
+            self._pauses.full = self._flight.full and not await self._room()
+
+    async def process(self, work: Work) -> None:
+        """Begin to step a work; returns at once."""
+        if not work.void:
+            work.task = asyncio.create_task(self._advance(work))
+
+    async def settling(self) -> None:
+        """Settle in order, for ever."""
+        while True:
+            work = self._flight.head()
+            if work is None:
+                await self._flight.changed(self._bounds.poll_s)
+                continue
+            await work.ready.wait()
+            if work.task is not None and work.task.done() and not work.task.cancelled():
+                work.task.result()
+            if not work.void:
+                await self._settle(work)
+
+    def pause(self, why: str) -> None:
+        """Fetch nothing while any `why` stands; what is in flight goes on."""
+        self._pauses.reasons.add(why)
+
+    def resume(self, why: str) -> None:
+        """Take a reason back."""
+        self._pauses.reasons.discard(why)
+
+    def stop(self) -> None:
+        """Fetch no more; `fetching` returns."""
+        self._draining = True
+
+    async def drain(self) -> None:
+        """Fetch no more, settle what is in flight, sign. What can't be settled in time is read again by whoever comes next."""
+        self.stop()
+        try:
+            async with asyncio.timeout(self._bounds.drain_s):
+                await self._emptied()
+        except TimeoutError:
+            self._flight.drop_all()
+        await self._parts.signer.flush()
+
+    async def close(self) -> None:
+        """Leave the group."""
+        self._flight.drop_all()
+        await self._log.close()
+
+    def idle(self) -> bool:
+        """Whether every partition held was read to its end, nothing is in flight, and no row waits for its retry."""
+        return self._ownership.ready and not len(self._flight) and not self._pauses.asleep and self._ownership.at_end()
+
+    def status(self) -> Mapping[str, object]:
+        """For people: what it holds, what it waits for."""
+        return {
+            "flow": self.flow.ident,
+            "sources": {str(source): owned.next for source, owned in sorted(self._ownership.owned.items())},
+            "in_flight": {"batches": len(self._flight), "bytes": self._flight.held_bytes},
+            "paused": sorted(self._pauses.reasons),
+            "full": self._pauses.full,
+            "waiting_for": dict(self._down),
+            "asleep": {str(source): due for source, due in self._pauses.asleep.items()},
+            "reviews_open": self._admission.reviews.count(),
+            "verdicts": dict(self._verdicts),
+            "idle": self.idle(),
+        }
+
+    def _wait_s(self) -> float:
+        """How long a fetch may wait: not beyond the next retry that falls due."""
+        due = min(self._pauses.asleep.values(), default=0)
+        return min(self._bounds.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000)) if due else self._bounds.poll_s
+
+    async def _received(self, fetched: Fetched) -> Work | None:
+        """The rows that are due, as work; retry topics whose next row isn't are put to sleep."""
+        now_ms = self._clock.now_ms()
+        due, sleepers = due_records(self.flow, fetched, now_ms)
+        self._ownership.saw(fetched, sleepers)
+        if sleepers:
+            await self._log.rewind({source: sleeper.offset for source, sleeper in sleepers.items()})
+            self._pauses.asleep.update({source: sleeper.due_ms for source, sleeper in sleepers.items()})
+        return work_of(due, self._ownership.waiting(), now_ms)
+
+    async def _room(self) -> bool:
+        """Wait for room, but not for long: the group must hear of us."""
+        deadline = perf_counter() + self._bounds.room_s
+        while self._flight.full and perf_counter() < deadline and not self._draining:
+            await self._flight.changed(deadline - perf_counter())
+        return not self._flight.full
+
+    async def _emptied(self) -> None:
+        while len(self._flight):
+            await self._flight.changed(self._bounds.poll_s)
+
+    async def _advance(self, work: Work) -> None:
+        """Admit and step a work, and write down what became of its rows."""
+        try:
+            if work.previous is not None:
+                await work.previous.admitted.wait()
+            await self._admission.admit(work)
+            work.admitted.set()
+            ended = list(work.journeys)
+            await self._step(work)
+            while self.flow.order == "key" and await self._cut(work):
+                work.journeys[:] = ended
+                await self._step(work)
+            work.prepared = prepare(work, self.flow.details, self._clock.now_ms())
+        finally:
+            work.is_ready()
+
+    async def _step(self, work: Work) -> None:
+        turn, states = Turn(work), self._ownership.memory.of(work)
+        for group in work.groups:
+            work.journeys.append(await travel(group.flow, group.batch, group.entry, states, turn, self._wait))
+
+    async def _wait(self, step: str, error: UnreachableError) -> None:
+        """A port is down: the batch waits, the flight fills up, the partitions pause."""
+        if step not in self._down:
+            self._watch.failed(f"{step}: {error.sentence}")
+        self._down[step] = error.sentence
+        await self._clock.sleep(self._bounds.poll_s)
+        self._down.pop(step, None)
+
+    async def _settle(self, work: Work) -> None:
+        """Commit the head; when it fails, everything in flight is read again."""
+        began = perf_counter()
+        async with self._ownership.lock:
+            if work.void or work.prepared is None:
+                return
+            try:
+                after = await transact(self._log, self.flow.topics.ledger, work, work.prepared, self._ownership.owned)
+            except (AbortError, OwnershipError) as error:
+                self._watch.failed(f"{type(error).__name__}: {error.sentence}")
+                await self._log.abort()
+                await self._ownership.reread()
+                self._check_progress(error)
+                return
+            self._ownership.adopt(work, after)
+            self._flight.leave(work)
+        self._failing_since_ms = None
+        self._told(work, perf_counter() - began)
+        if work.waiting:
+            await self._log.rewind({source: waiting.offset for source, waiting in work.waiting.items()})
+
+    def _check_progress(self, error: Exception) -> None:
+        now_ms = self._clock.now_ms()
+        self._failing_since_ms = self._failing_since_ms or now_ms
+        if now_ms - self._failing_since_ms > self._bounds.stalled_s * 1000:
+            raise FatalError(f"no transaction has committed for {self._bounds.stalled_s:.0f} s; last: {error}") from error
+
+    def _told(self, work: Work, seconds: float) -> None:
+        """Tell who watches, now that it has happened."""
+        assert work.prepared is not None
+        for journey in work.journeys:
+            for timing in journey.timings:
+                self._watch.stepped(*timing)
+        for (verdict, _, _), rows in work.prepared.verdicts.items():
+            self._verdicts[verdict] += rows
+        self._watch.settled(work.prepared.verdicts, seconds, work.fetched_ms)
+        if work.prepared.signals:
+            self._watch.signalled(work.prepared.signals)

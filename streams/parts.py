@@ -1,0 +1,41 @@
+"""What a lane is built with, and how much it holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.log import Log, Publisher, Reader
+from processors.flow.compiled import Flow
+from streams.clock import Clock
+from streams.ledger.signer import Signer
+from streams.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a lane holds. The batch adapts by itself: what is there when the lane comes to fetch, up to these."""
+
+    batch_rows: int = 10_000
+    batch_bytes: int = 8 << 20
+    flight_bytes: int = 32 << 20
+    flight_batches: int = 4
+    poll_s: float = 0.2
+    room_s: float = 0.5  # wait for room this long before everything is paused
+    revoke_s: float = 5.0  # that revoked partitions may take to finish
+    stalled_s: float = 15.0  # of failing transactions without a commit: end the process
+    drain_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneParts:
+    """What a lane is built with. `flows` are all versions that may have rows in flight, the applied one first."""
+
+    log: Log
+    reader: Reader
+    publisher: Publisher
+    flows: Sequence[Flow]
+    log_name: str
+    clock: Clock
+    signer: Signer
+    watch: Watch
+    latest: bool = False  # new trees start at the end of their topic
+    bounds: Bounds = Bounds()

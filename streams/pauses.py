@@ -1,0 +1,34 @@
+"""Which partitions are paused, and why: the flow is, the lane is full, or the next row of a retry topic is not due."""
+
+from collections.abc import Iterable
+
+from connectors.log import Log
+from schemas.positions import Source
+
+
+class Pauses:
+    """Keeps the log's pauses as they should be; the member stays in the group and goes on polling."""
+
+    def __init__(self) -> None:
+        self.reasons: set[str] = set()  # while any stands, everything is paused
+        self.full = False
+        self.asleep: dict[Source, int] = {}  # until when, ms since 1970
+        self._paused: set[Source] = set()
+
+    async def apply(self, log: Log, owned: Iterable[Source], now_ms: int) -> None:
+        """Pause and resume what must be."""
+        for source in [source for source, due_ms in self.asleep.items() if due_ms <= now_ms]:
+            del self.asleep[source]
+        everything = bool(self.reasons) or self.full
+        wanted = set(owned) if everything else set(self.asleep) & set(owned)
+        if stop := wanted - self._paused:
+            await log.pause(sorted(stop))
+        if go := self._paused - wanted:
+            await log.resume(sorted(go))
+        self._paused = wanted
+
+    def forget(self, sources: Iterable[Source]) -> None:
+        """Partitions went to another owner."""
+        for source in sources:
+            self.asleep.pop(source, None)
+            self._paused.discard(source)

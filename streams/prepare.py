@@ -1,0 +1,100 @@
+"""What a batch in flight will write: outcome records, and for each tree its leaves in consumed order."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from processors.flow.compiled import Notes
+from processors.step import Rows, Signal
+from schemas.positions import Source
+from streams.ledger.block import Content
+from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests
+from streams.outcomes import Endings, endings
+from streams.work import Prepared, Span, Work
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The leaves that one journey has for one source."""
+
+    offsets: Rows
+    leaves: Sequence[bytes]
+    details: Sequence[bytes]
+
+
+def prepare(work: Work, notes: Notes, now_ms: int) -> Prepared:
+    """Write down the fates of a stepped batch."""
+    outgoing = list(work.extra)
+    parts: dict[Source, list[_Part]] = {source: [] for source in work.spans}
+    verdicts: Counter[tuple[str, str, str]] = Counter()
+    for journey in work.journeys:
+        ended = endings(journey, notes, now_ms)
+        outgoing += ended.outgoing
+        verdicts.update(zip(ended.verdicts.tolist(), ended.reasons.tolist(), ended.rules.tolist(), strict=True))
+        for source, part in _parts(ended).items():
+            parts[source].append(part)
+    signals = [signal for journey in work.journeys for signal in journey.signals]
+    contents = {source: _content(span, parts[source], notes, _signals(signals, source)) for source, span in work.spans.items()}
+    return Prepared(outgoing, contents, verdicts, signals)
+
+
+def _parts(ended: Endings) -> Mapping[Source, _Part]:
+    """The leaves of a journey by source. Rows of one source stand together in an intake of events, apart in one of returned rows."""
+    intake = ended.journey.intake
+    inputs = input_digests(intake.keys, intake.values)
+    found = {}
+    for index, source in enumerate(intake.sources):
+        rows = np.flatnonzero(intake.source == index)
+        leaves = encode(_leaves(ended, source, rows, inputs))
+        found[source] = _Part(intake.offset[rows], leaves, ended.details[rows].tolist())
+    return found
+
+
+def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes]) -> Leaves:
+    intake = ended.journey.intake
+    trips = None if intake.trips is None else [intake.trips[row] for row in rows]
+    salts = os.urandom(SALT_BYTES * len(rows))
+    outputs = zip(ended.has_output[rows].tolist(), ended.output_keys[rows].tolist(), ended.output_values[rows].tolist(), strict=True)
+    return Leaves(
+        source=source,
+        flow=ended.journey.flow.ident,
+        offsets=intake.offset[rows],
+        event_ids=ended.event_ids[rows].tolist(),
+        verdicts=ended.verdicts[rows].tolist(),
+        reasons=ended.reasons[rows].tolist(),
+        rules=ended.rules[rows].tolist(),
+        models=ended.models[rows].tolist(),
+        degraded=ended.degraded[rows].tolist(),
+        inputs=[inputs[row] for row in rows.tolist()],
+        outputs=[digest(key, value) if has else b"" for has, key, value in outputs],
+        details=ended.details[rows].tolist(),
+        salts=[salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES)],
+        roots=None if trips is None else [trip.root for trip in trips],
+        generations=None if trips is None else [trip.generation for trip in trips],
+        passes=None if trips is None else [trip.number for trip in trips],
+    )
+
+
+def _content(span: Span, parts: Sequence[_Part], notes: Notes, signals: str) -> Content:
+    """One source's leaves in the order of their offsets."""
+    if len(parts) == 1 and (np.diff(parts[0].offsets) > 0).all():
+        part = parts[0]
+        return Content(span.first, span.next, part.offsets, part.leaves, part.details, notes.schema_json, signals)
+    offsets = np.concatenate([part.offsets for part in parts] or [np.empty(0, np.int64)])
+    leaves = [leaf for part in parts for leaf in part.leaves]
+    details = [detail for part in parts for detail in part.details]
+    order = np.argsort(offsets, kind="stable").tolist()
+    return Content(span.first, span.next, offsets[order], [leaves[at] for at in order], [details[at] for at in order], notes.schema_json, signals)
+
+
+def _signals(signals: Sequence[Signal], source: Source) -> str:
+    mine = [
+        {"step": signal.step, "kind": signal.kind, "column": signal.column, "sentence": signal.sentence, "figures": dict(signal.figures)}
+        for signal in signals
+        if signal.source == source
+    ]
+    return orjson.dumps(mine).decode()

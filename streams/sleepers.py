@@ -1,0 +1,49 @@
+"""Rows of retry topics that are not due: their partition sleeps at the first of them."""
+
+from typing import NamedTuple
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from connectors.log import Fetched, Records
+from processors.flow.compiled import Flow
+from schemas import pending
+from schemas.positions import Source
+
+
+class Sleeper(NamedTuple):
+    """Where a retry partition goes on, and when (ms since 1970)."""
+
+    offset: int
+    due_ms: int
+
+
+def due_records(flow: Flow, fetched: Fetched, now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
+    """What may be worked on now, and the partitions that must sleep. All rows of one retry topic wait equally long, so they fall due in order."""
+    retries = set(flow.topics.retries)
+    due, sleepers = [], {}
+    for records in fetched.records:
+        at = _first_not_due(records, now_ms) if records.source.topic in retries else None
+        if at is None:
+            due.append(records)
+            continue
+        row, due_ms = at
+        sleepers[records.source] = Sleeper(int(records.offsets[row]), due_ms)
+        due.append(_head(records, row))
+    return replace(fetched, records=due), sleepers
+
+
+def _first_not_due(records: Records, now_ms: int) -> tuple[int, int] | None:
+    for row, value in enumerate(records.values):
+        try:
+            due_ms = pending.decode(value or b"").due_ms
+        except ValueError:
+            continue
+        if due_ms > now_ms:
+            return row, due_ms
+    return None
+
+
+def _head(records: Records, rows: int) -> Records:
+    headers = None if records.headers is None else records.headers[:rows]
+    return Records(records.source, records.offsets[:rows], records.timestamps_ms[:rows], records.keys[:rows], records.values[:rows], headers)
