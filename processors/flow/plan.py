@@ -59,7 +59,7 @@ class Parts:
 class Plan:
     """A step checked where it stands: what it needs, what it gives, how it is built."""
 
-    name: str  # unique within the flow, e.g. `enrich-plane`; the compiler numbers those that are not
+    name: str  # unique within the flow, e.g. `enrich-plane`; two alike are a mistake
     needs: frozenset[str]  # columns
     gives: Mapping[str, pa.DataType]  # columns added or replaced
     build: Callable[[Parts], Step]
@@ -78,6 +78,7 @@ class Site:
         self.mistakes = mistakes
         self.path = path
         self.nullable = nullable  # those of the columns that are there which may be null
+        self.later: Mapping[str, str] = {}  # for columns that are not there yet: what to do
 
     @property
     def data(self) -> Any:
@@ -92,7 +93,9 @@ class Site:
 
     def below(self, *path: str | int) -> "Site":
         """A place inside this one."""
-        return Site(self.project, self.page, self.mistakes, (*self.path, *path), self.nullable)
+        site = Site(self.project, self.page, self.mistakes, (*self.path, *path), self.nullable)
+        site.later = self.later
+        return site
 
     def mistake(
         self,
@@ -109,7 +112,7 @@ class Site:
         With `wrong_word` and the `valid` ones the hint is the nearest of these, else the list of them.
         """
         mark = self.page.mark((*self.path, *_steps(path)), key)
-        self._add(mark, sentence, hint or nearest(wrong_word, valid))
+        self._add(mark, sentence, hint or self.later.get(wrong_word) or nearest(wrong_word, valid))
 
     def open(self, kind: Kind, name: str, said_at: str | Path = "", suffix: str = ".yaml", required: bool = True) -> "Site | None":
         """The file `<kind>/<name><suffix>`, YAML or JSON, as a place of its own.
@@ -123,7 +126,8 @@ class Site:
                 self.mistake(said_at, f"there is no file {where}", wrong_word=name, valid=self.project.names(kind, suffix))
             return None
         page = parse(file.path, file.text)
-        site = Site(self.project, page, self.mistakes)
+        site = Site(self.project, page, self.mistakes, nullable=self.nullable)
+        site.later = self.later
         for problem in page.problems:
             site._add(problem.mark, problem.sentence, "")
         return None if page.problems else site
@@ -168,7 +172,12 @@ class Site:
         else:
             sentence = error["msg"].removeprefix("Value error, ")
             sentence = sentence[:1].lower() + sentence[1:]
-            self.mistake(path, sentence.replace("input should be", "this must be").partition(" or instance")[0].replace("valid dictionary", "map of words"))
+            self.mistake(
+                path,
+                sentence.replace("input should be", "this must be")
+                .partition(" or instance")[0]
+                .replace("valid dictionary", "map of words"),
+            )
 
     def _standing(self, loc: Sequence[str | int]) -> Path:
         """A pydantic location without the parts that are not in the file (tags of unions, missing keys)."""
