@@ -1,0 +1,1 @@
+"""Policies: their model, and the policy files shipped here."""

@@ -1,0 +1,34 @@
+"""What stands in a policy file: ordered rules in CEL, each with what it does and a sentence."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from processors.rules.model import RuleName, Sentence
+
+Then = Literal["mask", "stop", "quarantine", "review"]
+
+
+class PolicyRule(BaseModel, frozen=True, extra="forbid"):
+    """One rule. All but `mask` end the row's way here; a row on which the rule fails goes to review."""
+
+    name: RuleName = Field(description="Unique in the file; stands in the result, the ledger and the outcome.")
+    when: str = Field(description="CEL over the columns as they came into the step.")
+    then: Then = Field(description="`mask` hides columns, `stop` filters, `quarantine` and `review` set aside.")
+    columns: tuple[str, ...] = Field(default=(), description="What `mask` hides.")
+    into: Literal["null", "hash"] = Field(
+        default="null", description="What stands in a masked column: nothing, or a short hash that equal values share (strings only)."
+    )
+    sentence: Sentence = Field(description="Says to a person why.")
+
+    @model_validator(mode="after")
+    def _columns_for_mask(self) -> Self:
+        if (self.then == "mask") != bool(self.columns):
+            raise ValueError("`mask` needs `columns`" if self.then == "mask" else "only `mask` has `columns`")
+        return self
+
+
+class Policy(BaseModel, frozen=True, extra="forbid"):
+    """A policy file. The first rule that ends a row's way decides; masks before it, and all masks of rows that stay, count."""
+
+    rules: tuple[PolicyRule, ...] = Field(min_length=1, max_length=1_000, description="In order.")

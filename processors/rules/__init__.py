@@ -1,0 +1,1 @@
+"""Row rules: their model, their checks, and the rules files shipped here."""
