@@ -10,8 +10,10 @@ Datatype = Literal["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
-class _Part(pydantic.BaseModel, extra="forbid", frozen=True):
+class _Part(pydantic.BaseModel):
     """A frozen model without extra words."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
 
 class Tensor(_Part):

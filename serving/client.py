@@ -64,9 +64,10 @@ class GrpcEndpoint:
         except grpc.aio.AioRpcError as error:
             raise self._translated(manifest, error, timeout_s) from error
         try:
-            return Answer(answered(response, manifest.outputs, columns.num_rows), f"{manifest.name}@{response.model_version or manifest.version}")
+            columns = answered(response, manifest.outputs, columns.num_rows)
         except TensorError as error:
             raise FailedError(f"{manifest.ident} gave a wrong answer: {error}") from error
+        return Answer(columns, f"{manifest.name}@{response.model_version or manifest.version}")
 
     async def ready(self, manifest: Manifest) -> bool:
         """As the port says."""

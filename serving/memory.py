@@ -29,7 +29,8 @@ class InProcess:
         del timeout_s
         model = self._loaded(manifest)
         outputs = model.run({one.name: tensor(columns.column(one.name), one) for one in manifest.inputs})
-        return Answer(pa.RecordBatch.from_pydict({name: pa.array(values.reshape(columns.num_rows)) for name, values in outputs.items()}), manifest.ident)
+        given = {name: pa.array(values.reshape(columns.num_rows)) for name, values in outputs.items()}
+        return Answer(pa.RecordBatch.from_pydict(given), manifest.ident)
 
     async def ready(self, manifest: Manifest) -> bool:
         """As the port says."""

@@ -7,7 +7,7 @@ import onnxruntime
 
 from schemas.errors import FailedError
 from schemas.manifest import Manifest
-from serving.tensors import NUMPY, Array
+from serving.tensors import NUMPY, Array, sized
 
 _WARM_UP_ROWS = (1, 64)
 
@@ -38,7 +38,7 @@ class OnnxModel:
             raise FailedError(f"{manifest.ident} can't be loaded: {str(error).splitlines()[0]}") from error
         self._compare()
         for rows in _WARM_UP_ROWS:
-            self.run({one.name: np.zeros([rows if size == -1 else size for size in one.shape], NUMPY[one.datatype]) for one in manifest.inputs})
+            self.run({one.name: np.zeros(sized(one.shape, rows), NUMPY[one.datatype]) for one in manifest.inputs})
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name.

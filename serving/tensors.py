@@ -9,19 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.errors import FailedError
-from schemas.manifest import Datatype, Input, Tensor
+from schemas.manifest import Input, Tensor
 from serving.protocol import open_inference_grpc_pb2 as protocol
 
 Array = npt.NDArray[Any]
 
-NUMPY: Mapping[Datatype, np.dtype[Any]] = {
+NUMPY: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"), "UINT8": np.dtype("u1"), "UINT16": np.dtype("<u2"), "UINT32": np.dtype("<u4"), "UINT64": np.dtype("<u8"),
     "INT8": np.dtype("i1"), "INT16": np.dtype("<i2"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8"),
     "FP32": np.dtype("<f4"), "FP64": np.dtype("<f8"),
 }  # fmt: skip
 """How a datatype's elements lie in a message: little-endian."""
 
-CONTENTS: Mapping[Datatype, str] = {
+CONTENTS: Mapping[str, str] = {
     "BOOL": "bool_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents", "UINT64": "uint64_contents",
     "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents", "INT64": "int64_contents",
     "FP32": "fp32_contents", "FP64": "fp64_contents",
@@ -31,15 +31,6 @@ CONTENTS: Mapping[Datatype, str] = {
 
 class TensorError(Exception):
     """A message's tensors are not what the manifest says; one sentence."""
-
-
-def takes(tensor: Tensor, type_: pa.DataType) -> bool:
-    """Whether a column of the type can fill the tensor without losing anything but a double's last digits."""
-    if pa.types.is_boolean(type_) or tensor.datatype == "BOOL":
-        return pa.types.is_boolean(type_) and tensor.datatype == "BOOL"
-    if tensor.datatype in ("FP32", "FP64"):
-        return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
-    return bool(pa.types.is_integer(type_)) and np.can_cast(type_.to_pandas_dtype(), NUMPY[tensor.datatype])
 
 
 def tensor(column: pa.Array, given: Input) -> Array:
@@ -53,8 +44,8 @@ def tensor(column: pa.Array, given: Input) -> Array:
         if given.null == "refuse":
             raise FailedError(f"the model's input `{given.name}` may not be null, {column.null_count} rows are")
         column = pc.fill_null(column.cast(pa.from_numpy_dtype(dtype)), float("nan") if given.null == "nan" else given.null)
-    values = column.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
-    return values.reshape(_sized(given.shape, len(values)))
+    values: Array = column.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
+    return values.reshape(sized(given.shape, len(values)))
 
 
 def ask(name: str, version: str, inputs: Sequence[Input], columns: pa.RecordBatch) -> protocol.ModelInferRequest:
@@ -138,7 +129,8 @@ def _checked(sent: Any, raw: bytes | None, wanted: Tensor) -> Array:
     return values.reshape(shape)
 
 
-def _sized(shape: Sequence[int], rows: int) -> tuple[int, ...]:
+def sized(shape: Sequence[int], rows: int) -> tuple[int, ...]:
+    """The shape with so many rows."""
     return tuple(rows if size == -1 else size for size in shape)
 
 

@@ -16,10 +16,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--project", type=Path, default=None, help="holds models/; what is built in comes second")
     arguments = parser.parse_args(argv)
-    from serving.app import environment  # noqa: PLC0415 - ray reads its settings when it is imported
+    from serving.app import environment
 
     os.environ.update(environment.settings(arguments.folder))
-    from serving.app.server import Server  # noqa: PLC0415
+    from serving.app.server import Server
 
     try:
         Server(arguments.folder, arguments.project, arguments.grpc_port, arguments.http_port).run()

