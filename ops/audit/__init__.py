@@ -1,0 +1,1 @@
+"""The audit: proves the promise from the topics alone, gives receipts, finds decisions."""

@@ -1,0 +1,110 @@
+"""The consumed records beside their leaves: a merge of two streams in offset order, so that memory stays flat."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.log import Reader, Records
+from ops.audit.report import Law, Report
+from ops.audit.rows import INPUT, OWN, ROOT, Row
+from schemas.positions import Source
+from streams.ledger.block import Block
+from streams.ledger.leaf import digest, input_digests
+
+Offsets = npt.NDArray[np.int64]
+
+
+class Slice:
+    """Records of one source, as far as they were asked for."""
+
+    def __init__(self, parts: Sequence[tuple[Offsets, Sequence[bytes | None], Sequence[bytes | None]]]) -> None:
+        self.offsets = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+        self.keys = [key for part in parts for key in part[1]]
+        self.values = [value for part in parts for value in part[2]]
+
+
+class Consumed:
+    """Reads one source beside its tree."""
+
+    def __init__(self, reader: Reader, source: Source, start: int, report: Report) -> None:
+        self._reader, self._source, self._report = reader, source, report
+        self.at = start  # the next offset to hand out
+        self._stream: AsyncIterator[Records] | None = None
+        self._held: Records | None = None
+
+    async def compare(self, block: Block, rows: Sequence[Row], offsets: Offsets) -> None:
+        """Each record up to the block's end must have its leaf, and each leaf its record."""
+        records = await self._until(block.next)
+        if block.gap is not None:
+            return
+        if np.array_equal(records.offsets, offsets):
+            self._report.counts["records"] += len(rows)
+            self._digests(rows, records.keys, records.values)
+        else:
+            await self._differ(records, rows, offsets)
+
+    def _digests(self, rows: Sequence[Row], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        for row, actual in zip(rows, input_digests(keys, values), strict=True):
+            if row[INPUT] != actual and row[OWN] == row[ROOT]:  # else it holds the root record's digest: Passes compares that
+                self._report.find(Law.RECORDS, f"The record at {_text(row)} is not the one that was decided: its key or value differs.")
+
+    async def _differ(self, records: Slice, rows: Sequence[Row], offsets: Offsets) -> None:
+        low = (await self._reader.extent(self._source)).low
+        for offset in np.setdiff1d(records.offsets, offsets).tolist():
+            self._report.find(Law.RECORDS, f"The record at {self._source}/{offset} has no leaf: it was never decided.")
+        at = {offset: index for index, offset in enumerate(records.offsets.tolist())}
+        for row, offset in zip(rows, offsets.tolist(), strict=True):
+            index = at.get(offset)
+            if index is not None:
+                self._report.counts["records"] += 1
+                if row[OWN] == row[ROOT] and row[INPUT] != digest(records.keys[index], records.values[index]):
+                    self._report.find(Law.RECORDS, f"The record at {_text(row)} is not the one that was decided: its key or value differs.")
+            elif offset < low:
+                self._report.counts["gone"] += 1
+            else:
+                self._report.find(Law.RECORDS, f"The leaf of {_text(row)} has no record: the topic never had it.")
+        if low > 0:
+            self._report.note(f"{self._source}: input gone below offset {low}, proven from the blocks.")
+
+    async def _until(self, end: int) -> Slice:
+        """The records before `end` that were not handed out yet."""
+        parts = []
+        while self.at < end:
+            held = self._held or await self._more()
+            if held is None:
+                break
+            cut = int(np.searchsorted(held.offsets, end))
+            parts.append((held.offsets[:cut], held.keys[:cut], held.values[:cut]))
+            if cut < len(held):
+                self._held = _rest(held, cut)
+                break
+            self._held, self.at = None, int(held.offsets[-1]) + 1
+        self.at = max(self.at, end)
+        return Slice(parts)
+
+    async def _more(self) -> Records | None:
+        """The next records, also those written since the stream was opened."""
+        for _ in range(2):
+            if self._stream is None:
+                self._stream = aiter(self._reader.read(self._source, self.at))
+            async for records in self._stream:
+                if len(records):
+                    return records
+            self._stream = None
+        return None
+
+    async def waiting(self) -> int:
+        """About how many records stand behind the tree, not taken in yet; 0 if none."""
+        self._held = self._held or await self._more()
+        if self._held is None:
+            return 0
+        return (await self._reader.extent(self._source)).high - int(self._held.offsets[0])
+
+
+def _rest(records: Records, cut: int) -> Records:
+    return Records(records.source, records.offsets[cut:], records.timestamps_ms[cut:], records.keys[cut:], records.values[cut:], None)
+
+
+def _text(row: Row) -> str:
+    return "/".join(map(str, row[OWN]))
