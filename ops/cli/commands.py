@@ -1,0 +1,23 @@
+"""The table of commands. A row costs nothing until its command is used: its module is imported only then."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One command: what the user types, the function or Typer application behind it (module:name), one line of help, the panel."""
+
+    name: str
+    target: str
+    help: str
+    panel: str
+
+
+STACK = "The local stack"
+
+COMMANDS = (
+    Row("up", "ops.cli.stack:up", "Start Kafka, Redis and what else this project needs on this machine.", STACK),
+    Row("down", "ops.cli.stack:down", "End it, with every process of it; the data stays.", STACK),
+    Row("status", "ops.cli.stack:status", "Show what runs, where, since when.", STACK),
+    Row("logs", "ops.cli.stack:logs", "Show what a part of the stack logged.", STACK),
+    Row("doctor", "ops.cli.doctor:doctor", "Find what is missing, and say what to do.", STACK),
+)

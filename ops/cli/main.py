@@ -1,0 +1,119 @@
+"""The command line, `weft`.
+
+To add a command: (1) write a function with Typer annotations, or a Typer application for a group, in ops/cli/<name>.py;
+(2) add a row to COMMANDS in ops/cli/commands.py; (3) raise a WeftError for what a person must hear, return an Exit, print through
+ops.cli.output. The module is imported only when its command is used.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ops.cli.commands import COMMANDS, Row
+from schemas.errors import WeftError
+from schemas.vocabulary import Exit
+
+INTERRUPTED = 130
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands from a table and imports one only to run it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.rows = {row.name: row for row in COMMANDS}
+        self.commands = {row.name: _listed(row) for row in COMMANDS}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The real command instead of the listed one."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, _loaded(self.rows[name]) if name in self.rows else command, rest
+
+
+def _listed(row: Row) -> TyperCommand:
+    return TyperCommand(name=row.name, short_help=row.help, help=row.help, rich_help_panel=row.panel)
+
+
+def _loaded(row: Row) -> Any:
+    module, _, attribute = row.target.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        application = typer.Typer(add_completion=False)
+        application.command(row.name)(found)
+        found = application
+    command = typer.main.get_command(found)
+    command.name = row.name
+    return command
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"weft {metadata.version('weft')}")
+        raise typer.Exit()
+
+
+@app.callback(epilog="Examples:\n\n  weft up\n\n  weft doctor\n\n  weft --project ../my-flows status --json")
+def weft(
+    project: Annotated[Path | None, typer.Option(help="The folder with flows/ and weft.toml; else the working directory.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The local stack's data folder; else .weft in the project.")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Every event ends in exactly one outcome, and anyone can prove it."""
+    del version
+    for name, value in (("WEFT_PROJECT", project), ("WEFT_DATA", data)):
+        if value is not None:
+            os.environ[name] = str(value.resolve())  # so that the workers that a command starts see it too
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. What goes wrong is one sentence on standard error, never a traceback."""
+    try:
+        returned = typer.main.get_command(app).main(args=arguments, prog_name="weft", standalone_mode=False)
+    except typer.TyperException as error:
+        return _refused(error)
+    except typer.Abort:
+        return Exit.FAILED
+    except WeftError as error:
+        return _failed(error)
+    except BrokenPipeError:  # `weft results | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        named = f": {error.filename}" if error.filename else ""
+        return _failed(WeftError(f"{error.strerror or error}{named}.", "Correct that, then try again."))
+    return returned if isinstance(returned, int) else Exit.DONE
+
+
+def _refused(error: typer.TyperException) -> int:
+    from typer import rich_utils
+
+    rich_utils.rich_format_error(error)  # type: ignore[arg-type]
+    return error.exit_code
+
+
+def _failed(error: WeftError) -> int:
+    from ops.cli.output import complain
+
+    complain(error)
+    return error.exit_code
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
