@@ -146,6 +146,7 @@ class FetchThread:
     def do_close(self) -> None:
         """Leave the loop."""
         self._closing = True
+        self._end(FatalError("the log is closed"))
 
     # The thread
 
