@@ -48,8 +48,8 @@ class Jar:
 
 def locked(lock: Path = LOCK) -> list[Jar]:
     """The jars of the lock."""
-    lines = [line.split() for line in lock.read_text().splitlines() if line and not line.startswith("#")]
-    return [Jar(*coordinates.split(":"), sha256) for coordinates, sha256 in lines]
+    lines = [line.replace(":", " ").split() for line in lock.read_text().splitlines() if line and not line.startswith("#")]
+    return [Jar(group, artifact, version, sha256) for group, artifact, version, sha256 in lines]
 
 
 def folder_of(cache: Path, lock: Path = LOCK) -> Path:

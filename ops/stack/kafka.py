@@ -29,7 +29,7 @@ class Kafka:
 
     name = "kafka"
     title = "Apache Kafka"
-    port_names = ("kafka", "kafka-controller", "kafka-second", "kafka-second-advertised")
+    port_names: tuple[str, ...] = ("kafka", "kafka-controller", "kafka-second", "kafka-second-advertised")
     start_s = 90.0
     grace_s = 20.0
 

@@ -39,7 +39,7 @@ class Serve:
 
     name = "serve"
     title = "Ray Serve (models)"
-    port_names = ("serve_grpc", "serve_http")
+    port_names: tuple[str, ...] = ("serve_grpc", "serve_http")
     start_s = 120.0
     grace_s = 20.0
 

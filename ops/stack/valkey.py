@@ -30,7 +30,7 @@ class Valkey:
 
     name = "redis"
     title = "Valkey (speaks Redis)"
-    port_names = ("redis",)
+    port_names: tuple[str, ...] = ("redis",)
     start_s = 20.0
     grace_s = 10.0
 
