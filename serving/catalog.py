@@ -9,7 +9,7 @@ from processors.flow.project import FolderProject
 from schemas.errors import FailedError, UsageError
 from schemas.manifest import Manifest
 
-TRAIN = "run `weft models train`"
+TRAIN = "Run `weft models train`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Catalog:
         """
         file = self.project.read("models", f"{name}/manifest.json")
         if file is None:
-            raise UsageError(f"there is no model `{name}`", TRAIN)
+            raise UsageError(f"There is no model `{name}`.", TRAIN)
         try:
             found = Manifest.model_validate_json(file.text)
         except pydantic.ValidationError as wrong:
             first = wrong.errors(include_url=False)[0]
             raise UsageError(f"{file.path}: {'.'.join(map(str, first['loc']))}: {first['msg']}", TRAIN) from wrong
         if found.name != name:
-            raise UsageError(f"{file.path} is the manifest of `{found.name}`", f"it belongs into models/{found.name}/")
+            raise UsageError(f"{file.path} is the manifest of `{found.name}`.", f"It belongs into models/{found.name}/.")
         return found
 
     def content(self, manifest: Manifest) -> bytes:

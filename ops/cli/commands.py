@@ -20,4 +20,5 @@ COMMANDS = (
     Row("status", "ops.cli.stack:status", "Show what runs, where, since when.", STACK),
     Row("logs", "ops.cli.stack:logs", "Show what a part of the stack logged.", STACK),
     Row("doctor", "ops.cli.doctor:doctor", "Find what is missing, and say what to do.", STACK),
+    Row("models", "ops.cli.models:app", "Train, list and explain the models that flows ask.", "Models"),
 )

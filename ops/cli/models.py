@@ -3,96 +3,89 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from ops.cli.output import Json, as_json, bars, console, listing, say, table
 from processors.flow.project import BUILT_IN, FolderProject
 from schemas.errors import UsageError, WeftError
 from schemas.manifest import Manifest
 from serving.catalog import TRAIN, Catalog
+from streams.settings import load
 
-app = typer.Typer(no_args_is_help=True, help="Train, list and explain the models that flows ask.")
+MARCH = 3  # the first month that the models have not seen
 
-Project = Annotated[Path | None, typer.Option("--project", help="Folder with models/; else the working directory, else what is built in.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, list and explain the models that flows ask.")
+
+Project = Annotated[Path | None, typer.Option("--project", help="The folder with models/; what is built in comes second.")]
 Name = Annotated[str, typer.Argument(help="The model's name.")]
 
 
-@app.command(epilog="Example: weft models train arrival-delay")
-def train(
-    name: Annotated[str | None, typer.Argument(help="Only this model.")] = None, project: Project = None, as_json: AsJson = False
-) -> None:
-    """Train on January and February 2013, measure every month, write model, manifest and card; the same bytes every time."""
+@app.command(epilog="Examples:\n\n  weft models train\n\n  weft models train arrival-delay --project ../my-flows")
+def train(name: Annotated[str | None, typer.Argument(help="Only this model.")] = None, project: Project = None, json: Json = False) -> None:
+    """Train on January and February 2013, measure every month, write model, manifest and card. The same bytes every time."""
     from serving.training import learners
     from serving.training import train as training
 
     if name is not None and name not in learners.LEARNERS:
-        raise UsageError(f"there is nothing to train as `{name}`", f"valid: {', '.join(learners.LEARNERS)}")
+        raise UsageError(f"There is nothing to train as `{name}`.", f"Valid: {', '.join(learners.LEARNERS)}.")
     chosen = [learner for learner in learners.LEARNERS.values() if name in (None, learner.name)]
-    into = BUILT_IN["models"] if project is None else project / "models"
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("starting")
-        made = training.train(chosen, into, lambda what: bar.update(task, description=what))
-    if as_json:
-        _print_json([_row(manifest, "") for manifest in made])
+    into = _into(project)
+    with bars() as progress:
+        made = training.train(chosen, into, lambda what: progress(what, 0, 1))
+    if json:
+        as_json([_plain(manifest, "") for manifest in made])
         return
-    console = Console()
     for manifest in made:
-        console.print(f"{manifest.ident}: {manifest.approval.why}. {into / manifest.name}", soft_wrap=True)
+        say(f"{manifest.ident}: {manifest.approval.why}; {into / manifest.name}")
 
 
-@app.command("list", epilog="Example: weft models list --json")
-def list_(project: Project = None, as_json: AsJson = False) -> None:
-    """Every model with its version, approval, and whether its file is the one that was approved."""
+@app.command("list", epilog="Examples:\n\n  weft models list\n\n  weft models list --json")
+def list_(project: Project = None, json: Json = False) -> None:
+    """Every model with its version, and whether it is approved and its file is the one that was."""
     catalog = _catalog(project)
-    rows = [_row(catalog.manifest(name), _problem(catalog, name)) for name in catalog.names()]
-    if as_json:
-        _print_json(rows)
+    rows = [(catalog.manifest(name), _problem(catalog, name)) for name in catalog.names()]
+    if json:
+        as_json([_plain(*row) for row in rows])
         return
-    if not rows:
-        raise UsageError("there is no model yet", TRAIN)
-    table = Table("model", "version", "served", "inputs", "AUC in March", "why not")
-    for row in rows:
-        auc = next((f"{month['auc']:.3f}" for month in row["metrics"] if month["month"] == 3), "")
-        table.add_row(row["name"], row["version"], "yes" if row["served"] else "no", str(len(row["inputs"])), auc, row["problem"])
-    Console().print(table)
+    listing([_line(*row) for row in rows], False, f"There is no model yet. {TRAIN}")
 
 
-@app.command(epilog="Example: weft models show arrival-delay")
-def show(name: Name, project: Project = None, as_json: AsJson = False) -> None:
+@app.command(epilog="Examples:\n\n  weft models show arrival-delay\n\n  weft models show arrival-delay --json")
+def show(name: Name, project: Project = None, json: Json = False) -> None:
     """The model's card; with --json its manifest."""
     catalog = _catalog(project)
     manifest = catalog.manifest(name)
-    if as_json:
-        _print_json(_row(manifest, _problem(catalog, name)))
+    if json:
+        as_json(_plain(manifest, _problem(catalog, name)))
         return
-    Console().print(Markdown(catalog.card(name)))
+    console().print(Markdown(catalog.card(name)))
 
 
-@app.command(epilog="Example: weft models metrics arrival-delay")
-def metrics(name: Name, project: Project = None, as_json: AsJson = False) -> None:
+@app.command(epilog="Examples:\n\n  weft models metrics arrival-delay\n\n  weft models metrics arrival-delay-lite --json")
+def metrics(name: Name, project: Project = None, json: Json = False) -> None:
     """AUC, Brier score and calibration by month."""
     manifest = _catalog(project).manifest(name)
-    if as_json:
-        _print_json([month.model_dump() for month in manifest.metrics])
+    if json:
+        as_json([month.model_dump() for month in manifest.metrics])
         return
-    table = Table("month", "flights", "late", "mean score", "AUC", "Brier", "calibration error", title=manifest.ident)
     trained = manifest.training.months if manifest.training else ()
+    rows = []
     for one in manifest.metrics:
-        mark = " (trained on)" if one.month in trained else ""
+        mark = "trained on" if one.month in trained else ""
         figures = (f"{one.late:.3f}", f"{one.predicted:.3f}", f"{one.auc:.3f}", f"{one.brier:.4f}", f"{one.calibration:.4f}")
-        table.add_row(f"{one.month}{mark}", f"{one.rows:,}", *figures)
-    Console().print(table)
+        rows.append((one.month, f"{one.rows:,}", *figures, mark))
+    table(("month", "flights", "late", "mean score", "AUC", "Brier", "calibration error", ""), rows)
+
+
+def _into(project: Path | None) -> Path:
+    """The project that was named, by an option or a setting; else what is built in."""
+    settings = load(project)
+    return BUILT_IN["models"] if settings.project == Path() else settings.project_folder / "models"
 
 
 def _catalog(project: Path | None) -> Catalog:
-    return Catalog(FolderProject(project if project is not None else Path.cwd()))
+    return Catalog(FolderProject(load(project).project_folder))
 
 
 def _problem(catalog: Catalog, name: str) -> str:
@@ -104,9 +97,11 @@ def _problem(catalog: Catalog, name: str) -> str:
     return ""
 
 
-def _row(manifest: Manifest, problem: str) -> dict[str, Any]:
+def _plain(manifest: Manifest, problem: str) -> dict[str, Any]:
     return {**manifest.model_dump(mode="json"), "served": not problem, "problem": problem}
 
 
-def _print_json(value: Any) -> None:
-    print(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+def _line(manifest: Manifest, problem: str) -> dict[str, object]:
+    march = next((f"{month.auc:.3f}" for month in manifest.metrics if month.month == MARCH), "")
+    said = {"model": manifest.name, "version": manifest.version, "served": "no" if problem else "yes"}
+    return {**said, "inputs": len(manifest.inputs), "AUC in March": march, "why not": problem}

@@ -15,11 +15,12 @@ from ops.stack.kafka import Kafka
 from ops.stack.part import Part, Progress, Site
 from ops.stack.ports import FILE as PORTS_FILE
 from ops.stack.ports import assign, holder
+from ops.stack.serve import Serve
 from ops.stack.valkey import Valkey
 from schemas.errors import FailedError, StackError, UsageError
 from streams.settings import Settings
 
-PARTS: Mapping[str, type[Part]] = {"kafka": Kafka, "redis": Valkey}
+PARTS: Mapping[str, type[Part]] = {"kafka": Kafka, "redis": Valkey, "serve": Serve}
 """Every part by its name, in the order in which they start."""
 
 NEEDED_BYTES = 500_000_000

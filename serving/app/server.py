@@ -63,7 +63,7 @@ class Server:
             except WeftError as error:
                 print(f"not served: {error.sentence}", flush=True)
         if not found:
-            raise UsageError("there is no approved model to serve", TRAIN)
+            raise UsageError("There is no approved model to serve.", TRAIN)
         return found
 
     def _start(self, models: list[tuple[Manifest, bytes]], temporary: Path) -> None:
