@@ -94,7 +94,9 @@ class Growth:
         self.compare(self.size, merkle.root(self.frontier))
         for size in sorted(self.heads.due):
             if size > self.size:
-                self.report.find(Law.CHECKPOINTS, f"{self.origin}: a head of size {size} is signed, the ledger has {self.size} leaves: some are gone.")
+                self.report.find(
+                    Law.CHECKPOINTS, f"{self.origin}: a head of size {size} is signed, the ledger has {self.size} leaves: some are gone."
+                )
             else:
                 self.report.note(f"{self.origin}: the head of size {size} is older than what is remembered or kept, and was not compared.")
 

@@ -6,7 +6,7 @@ A leaf of the input topic that ends its event needs no memory: its offset is met
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ops.audit.outcomes import Kind, Ledger, kind_of
+from ops.audit.outcomes import Ledger, kind_of
 from ops.audit.report import Law, Report
 from ops.audit.rows import GENERATION, INPUT, OUTPUT, OWN, PASS, ROOT, VERDICT, Row
 from ops.audit.subject import Subject
@@ -42,19 +42,19 @@ class Passes:
         if verdict is None or (row[OUTPUT] == b"") != (verdict is Verdict.FILTERED or verdict is Verdict.SUPERSEDED):
             self._find(row, f"has the verdict {row[VERDICT]!r} with {'no' if not row[OUTPUT] else 'an'} outcome")
             return
+        if row[OUTPUT]:
+            self.ledger.expect(kind_of(verdict), self.partition, row[ROOT][2], row[OUTPUT])
         if verdict.void:
-            self._void(row, verdict)
+            self._void(row)
         elif row[OWN] == row[ROOT]:
             self._first(row, verdict)
         else:
             self._later(row, verdict)
 
-    def _void(self, row: Row, verdict: Verdict) -> None:
+    def _void(self, row: Row) -> None:
         self.report.counts["void"] += 1
         if row[OWN][0] == self.subject.topics.input:
             self._find(row, f"is {row[VERDICT]} though it is an event of the input")
-        elif verdict is Verdict.UNREADABLE:
-            self.ledger.expect(Kind.DEAD_LETTER, self.partition, row[ROOT][2], row[OUTPUT])
 
     def _first(self, row: Row, verdict: Verdict) -> None:
         """Pass 0 of an event's own record."""
@@ -76,7 +76,10 @@ class Passes:
             wait = self.waits.pop(key, None)
             came_from = Verdict.REVIEW if row[OWN][0] == self.subject.topics.resume else Verdict.RETRY
             if wait is None or wait.number != number - 1 or wait.verdict != came_from:
-                self._find(row, f"is pass {number} of generation {key[1]}, and no pass before it waits for it: the event ended already or never came")
+                self._find(
+                    row,
+                    f"is pass {number} of generation {key[1]}, and no pass before it waits for it: the event ended already or never came",
+                )
                 return
             self._same_input(row, wait.input)
             self.ledger.close(kind_of(came_from), self.partition, offset, wait.output)
@@ -93,11 +96,9 @@ class Passes:
         self._settle(row, verdict)
 
     def _settle(self, row: Row, verdict: Verdict) -> None:
-        offset, output = row[ROOT][2], row[OUTPUT]
-        if output:
-            self.ledger.expect(kind_of(verdict), self.partition, offset, output)
+        offset = row[ROOT][2]
         if not verdict.terminal:
-            self.waits[offset, row[GENERATION]] = Wait(row[PASS], row[VERDICT], row[INPUT], output)
+            self.waits[offset, row[GENERATION]] = Wait(row[PASS], row[VERDICT], row[INPUT], row[OUTPUT])
             return
         self.report.counts["ended"] += 1
         if verdict is Verdict.DEAD_LETTER:

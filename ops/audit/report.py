@@ -63,7 +63,8 @@ class Report:
         figures = {
             Law.TREES: f"{n['trees']:,} trees, {n['blocks']:,} blocks, {n['leaves']:,} leaves",
             Law.CHECKPOINTS: f"{n['checkpoints']:,} checkpoints" + (f", {n['unsigned']:,} leaves not signed yet" if n["unsigned"] else ""),
-            Law.RECORDS: f"{n['records']:,} records" + (f", {n['gone']:,} deleted by retention and proven from the blocks" if n["gone"] else ""),
+            Law.RECORDS: f"{n['records']:,} records"
+            + (f", {n['gone']:,} deleted by retention and proven from the blocks" if n["gone"] else ""),
             Law.EVENTS: f"{n['events']:,} events, {n['ended']:,} ended{waiting}{void}",
             Law.OUTCOMES: f"{n['outcomes']:,} records" + (f", {n['outcomes gone']:,} deleted by retention" if n["outcomes gone"] else ""),
         }
@@ -73,7 +74,10 @@ class Report:
         """The report for programs."""
         return {
             "proven": self.proven,
-            "laws": [{"law": line.law.name.lower(), "sentence": line.law.value, "proven": line.proven, "figures": line.figures} for line in self.lines()],
+            "laws": [
+                {"law": line.law.name.lower(), "sentence": line.law.value, "proven": line.proven, "figures": line.figures}
+                for line in self.lines()
+            ],
             "counts": dict(self.counts),
             "verdicts": dict(self.verdicts),
             "found": {law.name.lower(): count for law, count in self.found.items()},

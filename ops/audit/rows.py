@@ -34,7 +34,9 @@ def rows_of(block: Block, leaves: list[bytes], report: Report) -> tuple[list[Row
             continue
         own_topic, own_partition, offset = row[OWN]
         if own_topic != topic or own_partition != partition or not previous < offset < block.next:
-            report.find(Law.TREES, f"{block.origin}: the leaf of {own_topic}/{own_partition}/{offset} stands out of order or in the wrong tree.")
+            report.find(
+                Law.TREES, f"{block.origin}: the leaf of {own_topic}/{own_partition}/{offset} stands out of order or in the wrong tree."
+            )
             continue
         previous = offset
         rows.append(row)

@@ -30,7 +30,12 @@ class Seen:
     def topics(self) -> dict[str, Kind]:
         """The outcome topics, each with what it holds."""
         topics = self.subject.topics
-        fixed = {topics.result: Kind.RESULT, topics.dead_letters: Kind.DEAD_LETTER, topics.quarantine: Kind.QUARANTINE, topics.reviews: Kind.REVIEW}
+        fixed = {
+            topics.result: Kind.RESULT,
+            topics.dead_letters: Kind.DEAD_LETTER,
+            topics.quarantine: Kind.QUARANTINE,
+            topics.reviews: Kind.REVIEW,
+        }
         return fixed | dict.fromkeys(topics.retries, Kind.RETRY)
 
     def gone(self, kind: int) -> bool:
@@ -66,7 +71,9 @@ class Seen:
                     raise ValueError(verdict)
                 see(kind, int(partition), int(root), digest(key, value))
             except (KeyError, ValueError, struct.error):
-                self.report.find(Law.OUTCOMES, f"The record at {records.source}/{offset} does not say which event and verdict it is the outcome of.")
+                self.report.find(
+                    Law.OUTCOMES, f"The record at {records.source}/{offset} does not say which event and verdict it is the outcome of."
+                )
                 continue
             self.report.counts["outcomes"] += 1
 

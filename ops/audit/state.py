@@ -28,7 +28,10 @@ def save(run: Verification, path: Path) -> None:
         "trees": {origin: _tree(growth, run.consumed[origin].at) for origin, growth in run.growths.items()},
         "heads": {origin: heads.proven for origin, heads in run.signed.heads.items()},
         "passes": {
-            number: {"waits": [[*key, *wait] for key, wait in passes.waits.items()], "dead": [[root, *dead] for root, dead in passes.dead.items()]}
+            number: {
+                "waits": [[*key, *wait] for key, wait in passes.waits.items()],
+                "dead": [[root, *dead] for root, dead in passes.dead.items()],
+            }
             for number, passes in run.passes.items()
         },
         "next": {"ledger": run.next, "signed": run.signed.next, "seen": [[*source, offset] for source, offset in run.seen.next.items()]},
@@ -81,6 +84,8 @@ def _tree(growth: Growth, consumed: int) -> dict[str, Any]:
 
 def _regrow(run: Verification, origin: str, tree: dict[str, Any]) -> None:
     source = Source(*tree["source"])
-    growth = Growth(origin, source, run.report, run.signed.heads[origin], frontier=tuple(tree["frontier"]), **{name: tree[name] for name in _GROWTH})
+    growth = Growth(
+        origin, source, run.report, run.signed.heads[origin], frontier=tuple(tree["frontier"]), **{name: tree[name] for name in _GROWTH}
+    )
     run.growths[origin] = growth
     run.consumed[origin] = Consumed(run.reader, source, tree["consumed"], run.report)

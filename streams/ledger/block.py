@@ -90,7 +90,20 @@ class Block:
         return Tree(self.origin, self.source, self.topic_id, self.new_size, self.frontier, last_block)
 
 
-_PLAIN: Final = ("origin", "topic_id", "first", "next", "old_size", "new_size", "root", "previous", "part", "details_schema", "signals", "gap")
+_PLAIN: Final = (
+    "origin",
+    "topic_id",
+    "first",
+    "next",
+    "old_size",
+    "new_size",
+    "root",
+    "previous",
+    "part",
+    "details_schema",
+    "signals",
+    "gap",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,9 @@ class LogKey:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(pem)
         except FileExistsError as error:
-            raise UsageError(f"There is a log key at {path} already.", "A log keeps its key for life; move the file away to start another log.") from error
+            raise UsageError(
+                f"There is a log key at {path} already.", "A log keeps its key for life; move the file away to start another log."
+            ) from error
         except OSError as error:
             raise UsageError(f"The log key can't be written to {path}: {error.strerror}.") from error
         return key

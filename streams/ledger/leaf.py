@@ -101,7 +101,7 @@ def encode(leaves: Leaves) -> list[bytes]:
     place = b"\x83" + _text(leaves.source.topic) + _uint(leaves.source.partition)
     offsets = [_uint(offset) for offset in leaves.offsets.tolist()]
     own = [place + offset for offset in offsets]
-    roots = own if leaves.roots is None else [_position(root) for root in leaves.roots]
+    roots = own if leaves.roots is None else [encode_position(root) for root in leaves.roots]
     trips: Any = repeat(b"\x00\x00")
     if leaves.generations is not None or leaves.passes is not None:
         n = len(leaves)
@@ -118,7 +118,21 @@ def encode(leaves: Leaves) -> list[bytes]:
     columns = zip(own, roots, trips, leaves.event_ids, middles, leaves.inputs, leaves.outputs, details, leaves.salts, strict=False)
     return [
         b"".join(
-            (head, position, root, trip, _event_id(event), middle, taken, b"\x58\x20" if out else b"\x40", out, b"\x58\x20", detail, b"\x50", salt)
+            (
+                head,
+                position,
+                root,
+                trip,
+                _event_id(event),
+                middle,
+                taken,
+                b"\x58\x20" if out else b"\x40",
+                out,
+                b"\x58\x20",
+                detail,
+                b"\x50",
+                salt,
+            )
         )
         for position, root, trip, event, middle, taken, out, detail, salt in columns
     ]
@@ -152,7 +166,8 @@ def bounded_id(event: str) -> str:
     return "sha256:" + sha256(raw).hexdigest() if len(raw) > EVENT_ID_BYTES else raw.decode()
 
 
-def _position(position: Position) -> bytes:
+def encode_position(position: Position) -> bytes:
+    """A position as it stands in a leaf."""
     return b"\x83" + _text(position.topic) + _uint(position.partition) + _uint(position.offset)
 
 

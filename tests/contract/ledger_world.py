@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -82,6 +82,7 @@ class World:
     trees: dict[Source, Tree] = field(default_factory=dict)
     next: dict[Source, int] = field(default_factory=dict)
     clock: Soon = field(default_factory=Soon)
+    parked: dict[Decided, Position] = field(default_factory=dict)  # where the outcome of each decision stands
 
     def __post_init__(self) -> None:
         names = {TOPICS.input, *OUTCOMES.values(), TOPICS.resume, TOPICS.ledger, TOPICS.checkpoints}
@@ -132,7 +133,18 @@ class World:
         root = one.root or one.position
         headers = [(CE_FLOW, f"{FLOW}@1.0.0".encode()), (CE_POSITION, str(root).encode()), (CE_VERDICT, one.verdict.encode())]
         partition = None if one.verdict in ("result", "dead-letter", "quarantine", "unreadable") else root.partition
-        self.broker.append(Outgoing(OUTCOMES[one.verdict], [one.key], [one.output], [headers], partition=partition))  # type: ignore[list-item]
+        outgoing = Outgoing(OUTCOMES[one.verdict], [one.key], [one.output], [headers], partition=partition)  # type: ignore[list-item]
+        (self.parked[one],) = self.broker.append(outgoing)
+
+    def back(self, topic: str, before: Decided, verdict: str, /, **changes: object) -> Decided:
+        """The pass that comes back on a topic after the one before: its own record where it waited for time, else a decision's."""
+        place = (
+            self.parked[before]
+            if before.verdict == "retry"
+            else self.write(topic, before.position.partition, [b"review"], [os.urandom(8)])[0]
+        )
+        later = replace(before, position=place, root=before.root or before.position, number=before.number + 1, output=os.urandom(4))
+        return replace(later, **({"verdict": verdict} | changes))  # type: ignore[arg-type]
 
     async def audit(self, run: Verification | None = None) -> Report:
         """Sign what is due, and verify."""

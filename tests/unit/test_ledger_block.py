@@ -1,6 +1,7 @@
 """Blocks carry a batch whole, each under the broker's limit."""
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_a_large_batch_is_several_blocks_that_follow_each_other() -> None:
     assert [leaf for read in blocks for leaf in read.leaves()] == leaves
     assert [detail for read in blocks for detail in read.details()] == details
     assert [read.part for read in blocks] == list(range(len(blocks)))
-    for one, two in zip(blocks, blocks[1:], strict=False):
+    for one, two in pairwise(blocks):
         assert (one.next, one.new_size) == (two.first, two.old_size)
     assert (blocks[0].first, blocks[-1].next, blocks[-1].root) == (100, 18_100, tree.root())
     assert [read.signals for read in blocks] == ['[{"kind": "drift"}]', *["[]"] * (len(blocks) - 1)]
@@ -77,8 +78,16 @@ def test_a_changed_block_is_refused_or_differs() -> None:
 def test_a_block_that_lies_about_its_contents_is_refused() -> None:
     value = pack(EMPTY, content([b"leaf"] * 20, [b""] * 20))[0][0]
     read = unpack(value)
-    fields = {name: getattr(read, name) for name in ("origin", "source", "topic_id", "first", "next", "old_size", "root", "frontier", "previous", "part")}
+    fields = {
+        name: getattr(read, name)
+        for name in ("origin", "source", "topic_id", "first", "next", "old_size", "root", "frontier", "previous", "part")
+    }
     fields |= {"details_schema": "", "signals": "", "gap": None, "packed_details": read.packed_details}
-    for packed, size in ((read.packed_leaves, 19), ((read.packed_leaves[0], 1 << 40), 20), ((read.packed_leaves[0][:-3], 160), 20), ((b"", 1), 20)):
+    for packed, size in (
+        (read.packed_leaves, 19),
+        ((read.packed_leaves[0], 1 << 40), 20),
+        ((read.packed_leaves[0][:-3], 160), 20),
+        ((b"", 1), 20),
+    ):
         with pytest.raises(ValueError):
             block.Block(new_size=size, packed_leaves=packed, **fields).leaves()

@@ -54,7 +54,15 @@ def test_signatures_of_unknown_keys_are_ignored() -> None:
 def test_a_verifier_key_comes_back_from_its_text() -> None:
     assert Verifier.parse(str(VERIFIER)) == VERIFIER
     name, ident, encoded = str(VERIFIER).split("+", 2)
-    for bad in ("", name, f"{name}+{ident}", f"{name}+00000000+{encoded}", f"x{name}+{ident}+{encoded}", f"{name}+{ident}+!", f"{name}+{ident}+AAAA"):
+    for bad in (
+        "",
+        name,
+        f"{name}+{ident}",
+        f"{name}+00000000+{encoded}",
+        f"x{name}+{ident}+{encoded}",
+        f"{name}+{ident}+!",
+        f"{name}+{ident}+AAAA",
+    ):
         with pytest.raises(ValueError):
             Verifier.parse(bad)
 

@@ -1,6 +1,7 @@
 """The leaf is what cbor2's canonical encoding makes of its fields, whatever they are."""
 
 from hashlib import sha256
+from typing import Any
 
 import cbor2
 import numpy as np
@@ -19,17 +20,32 @@ digests = st.binary(min_size=32, max_size=32)
 small = st.integers(0, 300)
 positions = st.builds(Position, words, small, offsets)
 kinds = st.tuples(st.sampled_from(["result", "dead-letter", "retry"]), words, words, words, st.booleans())
-rows = st.tuples(offsets, positions, small, small, ids, kinds, digests, digests | st.just(b""), st.binary(max_size=40), st.binary(min_size=16, max_size=16))
+rows = st.tuples(
+    offsets,
+    positions,
+    small,
+    small,
+    ids,
+    kinds,
+    digests,
+    digests | st.just(b""),
+    st.binary(max_size=40),
+    st.binary(min_size=16, max_size=16),
+)
 
 
-def built(source: Source, flow: str, given_rows: list, own_roots: bool) -> Leaves:
-    kind_columns = list(zip(*(row[5] for row in given_rows), strict=True)) or [()] * 5
+def built(source: Source, flow: str, given_rows: list[Any], own_roots: bool) -> Leaves:
+    verdicts, reasons, rules, models, degraded = list(zip(*(row[5] for row in given_rows), strict=True)) or [()] * 5
     return Leaves(
         source,
         flow,
         np.array([row[0] for row in given_rows], np.int64),
         [row[4] for row in given_rows],
-        *kind_columns,
+        verdicts,
+        reasons,
+        rules,
+        models,
+        degraded,
         [row[6] for row in given_rows],
         [row[7] for row in given_rows],
         [row[8] for row in given_rows],
@@ -41,7 +57,7 @@ def built(source: Source, flow: str, given_rows: list, own_roots: bool) -> Leave
 
 
 @given(st.builds(Source, words, small), words, st.lists(rows, max_size=5), st.booleans())
-def test_leaves_are_canonical_cbor_and_come_back(source: Source, flow: str, given_rows: list, own_roots: bool) -> None:
+def test_leaves_are_canonical_cbor_and_come_back(source: Source, flow: str, given_rows: list[Any], own_roots: bool) -> None:
     encoded = leaf.encode(built(source, flow, given_rows, own_roots))
     assert len(encoded) == len(given_rows)
     for raw, (offset, root, generation, number, event, kind, taken, out, details, salt) in zip(encoded, given_rows, strict=True):
@@ -79,7 +95,9 @@ def test_salts_are_cut_from_one_draw_of_randomness() -> None:
     assert leaf.salts(2, bytes(range(32))) == [bytes(range(16)), bytes(range(16, 32))]
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xff", cbor2.dumps([2] * 16), cbor2.dumps([1] * 16), cbor2.dumps([1, 2]), cbor2.dumps({}), b"\x90\x01"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xff", cbor2.dumps([2] * 16), cbor2.dumps([1] * 16), cbor2.dumps([1, 2]), cbor2.dumps({}), b"\x90\x01"]
+)
 def test_other_bytes_are_no_leaf(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not a leaf"):
         leaf.decode(raw)

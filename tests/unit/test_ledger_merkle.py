@@ -28,7 +28,8 @@ def reference(nodes: list[bytes]) -> bytes:
 @given(st.lists(sizes, max_size=6))
 def test_appending_in_any_pieces_gives_the_root_of_the_whole(pieces: list[int]) -> None:
     every = hashes(sum(pieces))
-    size, frontier = 0, ()
+    size = 0
+    frontier: merkle.Frontier = ()
     for piece in pieces:
         frontier = merkle.append(size, frontier, every[size : size + piece])
         size += piece
