@@ -35,7 +35,7 @@ class Daemon:
         self.pid_file.unlink(missing_ok=True)
         launcher = [sys.executable, launch.__file__, str(os.getpid()), str(self.pid_file), *argv]
         with self.output_file.open("wb") as output:
-            subprocess.Popen(  # noqa: S603 - the program is ours to choose
+            subprocess.Popen(
                 launcher,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

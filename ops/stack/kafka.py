@@ -71,12 +71,13 @@ class Kafka:
         settings = str(self.folder / "server.properties")
         argv = [*self._java(libraries), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings]
         try:
-            subprocess.run(argv, check=True, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S)  # noqa: S603 - our own program
+            subprocess.run(argv, check=True, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S)
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout).strip().splitlines() or ["it said nothing"]
             raise StackError(f"Kafka's data folder could not be formatted: {said[-1]}.", f"Look at {self.folder}.") from error
         except subprocess.TimeoutExpired as error:
-            raise StackError(f"Formatting Kafka's data folder took over {FORMAT_TIMEOUT_S} s.", "Free some memory, then try again.") from error
+            sentence = f"Formatting Kafka's data folder took over {FORMAT_TIMEOUT_S} s."
+            raise StackError(sentence, "End some programs, then try again.") from error
 
     def start(self) -> None:
         """Start the broker; what the last one logged is kept beside."""
@@ -91,7 +92,8 @@ class Kafka:
 
     def healthy(self) -> bool:
         """Whether it names a live broker, itself; it does so only once it is unfenced and takes topics."""
-        with contextlib.suppress(OSError, struct.error), socket.create_connection((HOST, self.site.ports["kafka"]), timeout=1) as connection:
+        address = (HOST, self.site.ports["kafka"])
+        with contextlib.suppress(OSError, struct.error), socket.create_connection(address, timeout=1) as connection:
             connection.sendall(METADATA_V1)
             answer = connection.recv(12, socket.MSG_WAITALL)  # size, correlation id, number of brokers
             _size, _correlation, brokers = struct.unpack(">iii", answer)

@@ -68,7 +68,8 @@ class LocalStack:
         if any(character in str(self.folder) for character in ',"\n{}'):
             raise UsageError(f"The data folder can't be {self.folder}.", "Choose a path without commas, quotes and braces.")
         names = [name for make in PARTS.values() for name in make.port_names]
-        site = Site(self.folder, self._settings.cache_folder, self._settings.project_folder, assign(self.folder, names), self._settings.java)
+        settings = self._settings
+        site = Site(self.folder, settings.cache_folder, settings.project_folder, assign(self.folder, names), settings.java)
         return [make(site) for name, make in PARTS.items() if not only or name in only]
 
     def up(self, only: Sequence[str] = (), progress: Progress = silent) -> None:
@@ -96,20 +97,19 @@ class LocalStack:
         self._check_room()
         part.prepare(progress)
         for name in part.port_names:
-            taken_by = holder(self._port(part, name))
+            port = assign(self.folder, part.port_names)[name]
+            taken_by = holder(port)
             if taken_by:
                 hint = "End that program, or let the stack choose other ports with `weft up --new-ports`."
-                raise StackError(f"Port {self._port(part, name)}, which {part.title} keeps in this data folder, is taken by {taken_by}.", hint)
+                raise StackError(f"Port {port}, which {part.title} keeps in this data folder, is taken by {taken_by}.", hint)
         part.start()
-
-    def _port(self, part: Part, name: str) -> int:
-        return assign(self.folder, part.port_names)[name]
 
     def _check_room(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < NEEDED_BYTES:
-            sentence = f"The disk of {self.folder} is full: {free // 1_000_000} MB are free and the stack needs {NEEDED_BYTES // 1_000_000}."
+            needed = f"the stack needs {NEEDED_BYTES // 1_000_000} MB and {free // 1_000_000} are free"
+            sentence = f"The disk of {self.folder} is full: {needed}."
             raise StackError(sentence, "Free some space, or put the data folder elsewhere with --data or WEFT_DATA.")
 
     def _wait(self, part: Part, progress: Progress) -> None:
@@ -180,12 +180,16 @@ class LocalStack:
 def _status(part: Part) -> PartStatus:
     process = part.daemon.process()
     memory = sum(_memory(member) for member in part.daemon.members()) if process else 0
-    if process is None:
-        state = "crashed" if part.daemon.started else "stopped"
-    else:
-        state = "running" if part.healthy() else "starting"
     pid, up_s = (process.pid, time.time() - process.create_time()) if process else (None, 0.0)
-    return PartStatus(part.name, part.title, state, pid, part.addresses, memory, round(up_s, 1), str(part.log_file))
+    return PartStatus(
+        part.name, part.title, _state(part, running=process is not None), pid, part.addresses, memory, round(up_s, 1), str(part.log_file)
+    )
+
+
+def _state(part: Part, running: bool) -> str:
+    if running:
+        return "running" if part.healthy() else "starting"
+    return "crashed" if part.daemon.started else "stopped"
 
 
 def _memory(process: psutil.Process) -> int:

@@ -1,0 +1,57 @@
+# The same commands everywhere. `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup lock check test demo bench-lane clean
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
+UV := .tools/bin/uv
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CODE := connectors ops processors schemas serving streams tests
+
+help: ## list the commands
+	@echo "Weft: every event ends in exactly one outcome, and anyone can prove it."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "First time here: make demo. After that: $(BIN)/weft --help"
+
+setup: $(INSTALLED) ## install everything into .venv (once; again only when the lock has changed)
+
+$(INSTALLED): requirements.lock pyproject.toml | $(UV)
+	@echo "installing into .venv"
+	@"$(BIN)/python" -c 'import sys' >/dev/null 2>&1 || $(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+	@$(UV) pip sync --quiet --python "$(BIN)/python" --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python "$(BIN)/python" --no-deps --editable .
+	@touch "$@"
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or say where it is with make PYTHON=..."; exit 1; }
+	@mkdir -p .tools/bin
+	@if uv --version >/dev/null 2>&1; then ln -sf "$$(command -v uv)" $(UV); \
+	else echo "installing uv into .tools" && "$(PYTHON)" -m venv .tools && .tools/bin/python -m pip install --quiet uv; fi
+
+lock: $(UV) ## resolve the dependencies of pyproject.toml anew into requirements.lock
+	@$(UV) pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header -o requirements.lock
+
+check: setup ## lint, format, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports
+
+test: check ## check, then every test: what CI runs
+	@$(BIN)/python -m pytest
+
+demo: setup ## a year of real flights through the whole fabric, and the proof
+	@$(BIN)/weft demo
+
+bench-lane: setup ## one worker against a hand-written loop doing the same job
+	@$(BIN)/weft bench-lane
+
+clean: ## end the local stack and delete what set-up and stack have made
+	@test ! -x "$(BIN)/weft" || $(BIN)/weft down --wipe
+	@rm -rf .venv .tools
