@@ -1,0 +1,33 @@
+"""What must start quickly imports little: the worker, and the command line's help."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("ray", "mlflow", "great_expectations", "pandas", "sklearn", "lightgbm", "typer", "onnxruntime", "jgo")
+HELP_S = 0.3
+TRIES = 7
+
+
+def worker_modules() -> list[str]:
+    return [str(path.relative_to(ROOT)).removesuffix(".py").replace("/", ".") for path in ROOT.glob("streams/**/*.py")]
+
+
+def test_a_worker_imports_nothing_heavy() -> None:
+    names = [name.removesuffix(".__init__") for name in worker_modules() if not name.endswith("__main__")]
+    script = (
+        f"import sys, importlib\nfor name in {names!r}: importlib.import_module(name)\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
+
+
+def test_help_takes_less_than_0_3_s() -> None:
+    def took() -> float:
+        began = time.perf_counter()
+        subprocess.run([Path(sys.executable).with_name("weft"), "--help"], check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    assert min(took() for _ in range(TRIES)) < HELP_S
