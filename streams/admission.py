@@ -10,14 +10,15 @@ import pyarrow as pa
 
 from connectors.log import Outgoing, Reader, Records
 from processors.flow.compiled import Flow
-from processors.step import Batch, Headers, Intake
+from processors.step import Batch, Headers, Intake, Trip
 from schemas import decision as decisions
 from schemas import pending
 from schemas.decision import Action, Decision
 from schemas.pending import Pending
-from schemas.positions import Position
+from schemas.positions import Position, Source
 from schemas.vocabulary import Reason, Verdict
 from streams.approve import approved
+from streams.ledger.mark import Waiting
 from streams.redrives import Redrives
 from streams.reviews import Reviews
 from streams.stepping import Fate, Journey
@@ -38,7 +39,7 @@ class Admission:
         """Fill the work's groups, and the journeys of rows whose fate needs no step. Called in the order of fetching."""
         events = [records for records in work.records if records.source.topic == self._flow.topics.input]
         if events:
-            work.groups.append(Group(self._flow, 0, _events(events, work.fetched_ms)))
+            work.groups.append(Group(self._flow, 0, _events(events, work)))
         returns: list[Return] = []
         for records in work.records:
             if records.source.topic == self._flow.topics.resume:
@@ -51,6 +52,27 @@ class Admission:
                 if found is not None:
                     returns.append(found)
         work.groups += returns_groups(self._flows, returns, work.fetched_ms)
+
+    def readmit(self, work: Work) -> None:
+        """The work was cut: its events are fewer."""
+        events = [records for records in work.records if records.source.topic == self._flow.topics.input]
+        others = [group for group in work.groups if group.batch.intake.sources[0].topic != self._flow.topics.input]
+        work.groups[:] = [Group(self._flow, 0, _events(events, work)), *others]
+
+    def dropped(self, head: Work | None = None) -> None:
+        """No batch is in flight any more, or only this one."""
+        self.reviews.dropped()
+        self.redrives.dropped()
+        if head is not None:
+            for partition, review in head.closes:
+                self.reviews.closes(partition, review)
+            for root, generation in head.starts:
+                self.redrives.start(root.partition, root, generation)
+
+    def forget(self, partition: int) -> None:
+        """A resume partition went to another owner."""
+        self.reviews.forget(partition)
+        self.redrives.forget(partition)
 
     async def _one(self, work: Work, records: Records, row: int) -> Return | None:
         """One record of a resume or retry topic: a row that goes on, or None and its end noted in the work."""
@@ -65,12 +87,16 @@ class Admission:
                     return await self._decided(work, position, decisions.decode(value), _alone(records, row, work.fetched_ms))
         except ValueError as error:
             return self._void(work, _alone(records, row, work.fetched_ms), Verdict.UNREADABLE, Reason.NOT_PENDING, str(error))
-        return self._void(work, _alone(records, row, work.fetched_ms), Verdict.UNREADABLE, Reason.NOT_PENDING, "Weft did not write this record")
+        return self._void(
+            work, _alone(records, row, work.fetched_ms), Verdict.UNREADABLE, Reason.NOT_PENDING, "Weft did not write this record"
+        )
 
     def _retried(self, work: Work, position: Position, waits: Pending) -> Return | None:
         back = Return(position, waits, waits.number, waits.step_index, _columns(waits), waits.first_consumed_ms)
         if work.fetched_ms > waits.first_consumed_ms + self._flow.limits.deadline_s * 1000:
-            return self._end(work, back, Verdict.DEAD_LETTER, Reason.DEADLINE, f"limits.deadline passed while it waited; last: {waits.sentence}")
+            return self._end(
+                work, back, Verdict.DEAD_LETTER, Reason.DEADLINE, f"limits.deadline passed while it waited; last: {waits.sentence}"
+            )
         return self._known(work, back)
 
     def _redriven(self, work: Work, position: Position, waits: Pending) -> Return | None:
@@ -138,7 +164,7 @@ class Admission:
 _NO_COLUMNS = pa.RecordBatch.from_arrays([], names=[])
 
 
-def _events(records: Sequence[Records], fetched_ms: int) -> Batch:
+def _events(records: Sequence[Records], work: Work) -> Batch:
     """Records of input partitions as one batch; each is pass 0 of its own position."""
     sources = tuple(part.source for part in records)
     intake = Intake(
@@ -149,9 +175,19 @@ def _events(records: Sequence[Records], fetched_ms: int) -> Batch:
         [key for part in records for key in part.keys],
         [value for part in records for value in part.values],
         _joined([part.headers for part in records]),
-        fetched_ms,
+        work.fetched_ms,
     )
+    if work.resumed:
+        intake = replace(intake, trips=[_tried(work.resumed, intake.trip(row)) for row in range(len(intake))])
     return Batch(_NO_COLUMNS, np.arange(len(intake)), intake)
+
+
+def _tried(resumed: Mapping[Source, Waiting], trip: Trip) -> Trip:
+    """The pass of a row, with the attempts that were made in place."""
+    waiting = resumed.get(trip.root.source)
+    if waiting is None or waiting.offset != trip.root.offset:
+        return trip
+    return trip._replace(attempt=waiting.attempt, first_consumed_ms=waiting.first_consumed_ms)
 
 
 def _joined(parts: Sequence[Sequence[Headers] | None]) -> Sequence[Headers] | None:
@@ -182,7 +218,9 @@ def _alone(records: Records, row: int, fetched_ms: int) -> Intake:
     headers = None if records.headers is None else [records.headers[row]]
     at = slice(row, row + 1)
     zero = np.zeros(1, np.int16)
-    return Intake((records.source,), zero, records.offsets[at], records.timestamps_ms[at], records.keys[at], records.values[at], headers, fetched_ms)
+    return Intake(
+        (records.source,), zero, records.offsets[at], records.timestamps_ms[at], records.keys[at], records.values[at], headers, fetched_ms
+    )
 
 
 def _columns(waits: Pending) -> pa.RecordBatch | None:

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from processors.flow.compiled import Flow, Writer
-from processors.step import Batch
+from processors.step import Batch, Rows, Trip
 from schemas.vocabulary import Reason, Verdict
 from streams.stepping import Fate, Journey
 
@@ -37,7 +38,15 @@ def _results(writer: Writer, fate: Fate) -> Iterator[Final]:
     except ValueError as misfit:
         rows = np.arange(len(fate.batch))
         if len(rows) == 1:
-            yield fate.part(rows, verdict=Verdict.DEAD_LETTER, reason=Reason.ENCODE_FAILED, sentence=f"The row does not fit the result's schema: {misfit}"), ()
+            yield (
+                fate.part(
+                    rows,
+                    verdict=Verdict.DEAD_LETTER,
+                    reason=Reason.ENCODE_FAILED,
+                    sentence=f"The row does not fit the result's schema: {misfit}",
+                ),
+                (),
+            )
             return
         for half in np.array_split(rows, 2):
             yield from _results(writer, fate.part(half))
@@ -46,32 +55,33 @@ def _results(writer: Writer, fate: Fate) -> Iterator[Final]:
 def _retries(flow: Flow, fate: Fate, now_ms: int) -> Iterator[Fate]:
     """Rows that may wait once more, by partition and attempt; the others are dead letters."""
     for rows in _by_partition(fate.batch).values():
-        attempts = defaultdict(list)
-        for row in rows:
-            attempts[_retry_reason(flow, fate, int(row), now_ms)].append(row)
-        for (reason, _), group in attempts.items():
-            part = np.array(group, np.int64)
-            match reason:
-                case Reason.NONE:
-                    yield fate.part(part)
-                case Reason.DEADLINE:
-                    yield fate.part(part, verdict=Verdict.DEAD_LETTER, reason=reason, sentence=f"limits.deadline passed; last: {fate.sentence}")
-                case _:
-                    yield fate.part(part, verdict=Verdict.DEAD_LETTER, reason=reason, sentence=f"No retry is left; last: {fate.sentence}")
+        alike: dict[tuple[Reason, int], list[int]] = defaultdict(list)
+        for row in rows.tolist():
+            trip = fate.batch.intake.trip(int(fate.batch.origin[row]))
+            alike[retry_reason(flow, trip, now_ms), trip.attempt].append(row)
+        for (reason, _), group in alike.items():
+            part = fate.part(np.array(group, np.int64))
+            if reason is Reason.NONE:
+                yield part
+            else:
+                yield replace(
+                    part, verdict=Verdict.DEAD_LETTER, reason=reason, sentence=f"{_USED_UP[reason]}; last: {part.why(0)}", sentences=None
+                )
 
 
-def _retry_reason(flow: Flow, fate: Fate, row: int, now_ms: int) -> tuple[Reason, int]:
-    """Why a row may not wait (NONE: it may), and its attempt."""
-    trip = fate.batch.intake.trip(int(fate.batch.origin[row]))
+_USED_UP = {Reason.DEADLINE: "limits.deadline passes before the next retry", Reason.RETRIES_EXHAUSTED: "no retry is left"}
+
+
+def retry_reason(flow: Flow, trip: Trip, now_ms: int) -> Reason:
+    """Why a row may not be tried again; NONE if it may."""
     delays = flow.limits.retries_s
     if trip.attempt >= len(delays):
-        return Reason.RETRIES_EXHAUSTED, trip.attempt
-    if now_ms + delays[trip.attempt] * 1000 > trip.first_consumed_ms + flow.limits.deadline_s * 1000:
-        return Reason.DEADLINE, trip.attempt
-    return Reason.NONE, trip.attempt
+        return Reason.RETRIES_EXHAUSTED
+    late = now_ms + delays[trip.attempt] * 1000 > trip.first_consumed_ms + flow.limits.deadline_s * 1000
+    return Reason.DEADLINE if late else Reason.NONE
 
 
-def _by_partition(batch: Batch) -> dict[int, np.ndarray]:
+def _by_partition(batch: Batch) -> dict[int, Rows]:
     """Rows by the partition of their root position, to which their waiting records go."""
     partitions = np.array([batch.intake.trip(int(row)).root.partition for row in batch.origin])
     return {int(partition): np.flatnonzero(partitions == partition) for partition in np.unique(partitions)}

@@ -49,15 +49,22 @@ class Flight:
                 self._queue[0].previous = None
             self._tell()
 
-    def drop_all(self) -> int:
-        """Make all void; how many there were."""
-        dropped = len(self._queue)
-        for work in self._queue:
-            work.drop()
-        self._queue.clear()
-        self._bytes = 0
+    def drop_all(self) -> None:
+        """Make all void."""
+        while self._queue:
+            self._drop_last()
         self._tell()
-        return dropped
+
+    def drop_behind(self, head: Work) -> None:
+        """Make all but the head void."""
+        while self._queue[-1] is not head:
+            self._drop_last()
+        self._tell()
+
+    def _drop_last(self) -> None:
+        work = self._queue.pop()
+        self._bytes -= work.size_bytes
+        work.drop()
 
     async def changed(self, timeout_s: float) -> None:
         """Wait for a batch to enter or leave, but not longer than that."""

@@ -15,7 +15,7 @@ from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableEr
 from streams.admission import Admission
 from streams.expiry import ask_expired
 from streams.flight import Flight
-from streams.inplace import cut_at_waiting_rows
+from streams.inplace import cut, waiting_rows
 from streams.ownership import Ownership
 from streams.parts import LaneParts
 from streams.pauses import Pauses
@@ -58,8 +58,10 @@ class Lane:
         """Fetch until drained; hand over each work in order."""
         while not self._draining:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
-            await ask_expired(self._parts.publisher, self._admission, self._ownership.owned, self._clock.now_ms())
-            fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), frozenset(self.flow.topics.consumed))
+            await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, self._ownership.owned, self._clock.now_ms())
+            fetched = await self._log.fetch(
+                self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), frozenset(self.flow.topics.consumed)
+            )
             self._ownership.check()
             work = await self._received(fetched)
             if work is not None:
@@ -139,7 +141,7 @@ class Lane:
     async def _received(self, fetched: Fetched) -> Work | None:
         """The rows that are due, as work; retry topics whose next row isn't are put to sleep."""
         now_ms = self._clock.now_ms()
-        due, sleepers = due_records(self.flow, fetched, now_ms)
+        due, sleepers = due_records(self.flow, fetched, self._pauses.asleep, now_ms)
         self._ownership.saw(fetched, sleepers)
         if sleepers:
             await self._log.rewind({source: sleeper.offset for source, sleeper in sleepers.items()})
@@ -178,6 +180,19 @@ class Lane:
         for group in work.groups:
             work.journeys.append(await travel(group.flow, group.batch, group.entry, states, turn, self._wait))
 
+    async def _cut(self, work: Work) -> bool:
+        """Cut the work at rows that must wait in place; it is stepped again, from what is adopted, once it is the head."""
+        waits = waiting_rows(self.flow, work, self._clock.now_ms())
+        if not waits:
+            return False
+        while self._flight.head() is not work:
+            await self._flight.changed(self._bounds.poll_s)
+        cut(work, waits)
+        self._flight.drop_behind(work)
+        await self._ownership.go_on_behind(work)
+        self._admission.readmit(work)
+        return True
+
     async def _wait(self, step: str, error: UnreachableError) -> None:
         """A port is down: the batch waits, the flight fills up, the partitions pause."""
         if step not in self._down:
@@ -204,8 +219,6 @@ class Lane:
             self._flight.leave(work)
         self._failing_since_ms = None
         self._told(work, perf_counter() - began)
-        if work.waiting:
-            await self._log.rewind({source: waiting.offset for source, waiting in work.waiting.items()})
 
     def _check_progress(self, error: Exception) -> None:
         now_ms = self._clock.now_ms()

@@ -1,9 +1,8 @@
 """The states of steps: what is adopted, and what the batches in flight made of it."""
 
+from schemas.positions import Source
 from streams.stepping import State, StateKey
 from streams.work import Work
-
-from schemas.positions import Source
 
 
 class Memory:
@@ -28,7 +27,9 @@ class Memory:
 
     def forget(self, gone: set[Source]) -> None:
         """Partitions went to another owner."""
-        self._adopted = {key: {source: value for source, value in state.items() if source not in gone} for key, state in self._adopted.items()}
+        self._adopted = {
+            key: {source: value for source, value in state.items() if source not in gone} for key, state in self._adopted.items()
+        }
         self.dropped()
 
 

@@ -88,7 +88,9 @@ def _content(span: Span, parts: Sequence[_Part], notes: Notes, signals: str) -> 
     leaves = [leaf for part in parts for leaf in part.leaves]
     details = [detail for part in parts for detail in part.details]
     order = np.argsort(offsets, kind="stable").tolist()
-    return Content(span.first, span.next, offsets[order], [leaves[at] for at in order], [details[at] for at in order], notes.schema_json, signals)
+    return Content(
+        span.first, span.next, offsets[order], [leaves[at] for at in order], [details[at] for at in order], notes.schema_json, signals
+    )
 
 
 def _signals(signals: Sequence[Signal], source: Source) -> str:

@@ -80,7 +80,9 @@ class Reviews:
     def due(self, partition: int, now_ms: int) -> list[str]:
         """Open reviews past their due time whose expiry was not asked for yet."""
         mine = self._partitions[partition]
-        return [review for review, one in mine.open.items() if one.due_ms <= now_ms and not {review} & (mine.closing | mine.closed | mine.asked)]
+        return [
+            review for review, one in mine.open.items() if one.due_ms <= now_ms and not {review} & (mine.closing | mine.closed | mine.asked)
+        ]
 
     def asked(self, partition: int, review: str) -> None:
         """Its expiry is on the resume topic."""

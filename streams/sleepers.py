@@ -1,9 +1,8 @@
 """Rows of retry topics that are not due: their partition sleeps at the first of them."""
 
-from typing import NamedTuple
-
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from connectors.log import Fetched, Records
 from processors.flow.compiled import Flow
@@ -18,18 +17,20 @@ class Sleeper(NamedTuple):
     due_ms: int
 
 
-def due_records(flow: Flow, fetched: Fetched, now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
+def due_records(flow: Flow, fetched: Fetched, asleep: Mapping[Source, int], now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
     """What may be worked on now, and the partitions that must sleep. All rows of one retry topic wait equally long, so they fall due in order."""
     retries = set(flow.topics.retries)
     due, sleepers = [], {}
     for records in fetched.records:
         at = _first_not_due(records, now_ms) if records.source.topic in retries else None
+        if asleep.get(records.source, 0) > now_ms and len(records):
+            at = 0, asleep[records.source]
         if at is None:
             due.append(records)
             continue
         row, due_ms = at
         sleepers[records.source] = Sleeper(int(records.offsets[row]), due_ms)
-        due.append(_head(records, row))
+        due.append(head_of(records, row))
     return replace(fetched, records=due), sleepers
 
 
@@ -44,6 +45,9 @@ def _first_not_due(records: Records, now_ms: int) -> tuple[int, int] | None:
     return None
 
 
-def _head(records: Records, rows: int) -> Records:
+def head_of(records: Records, rows: int) -> Records:
+    """The first rows only."""
     headers = None if records.headers is None else records.headers[:rows]
-    return Records(records.source, records.offsets[:rows], records.timestamps_ms[:rows], records.keys[:rows], records.values[:rows], headers)
+    return Records(
+        records.source, records.offsets[:rows], records.timestamps_ms[:rows], records.keys[:rows], records.values[:rows], headers
+    )

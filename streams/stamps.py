@@ -14,7 +14,12 @@ from streams.stepping import Fate
 
 Stamped = list[list[tuple[str, bytes | None]]]
 
-CARRIED = {names.CE_SUBJECT: names.CE_SUBJECT, names.CE_CORRELATION: names.CE_CORRELATION, names.TRACEPARENT: names.TRACEPARENT, names.CE_TRACEPARENT: names.TRACEPARENT}
+CARRIED = {
+    names.CE_SUBJECT: names.CE_SUBJECT,
+    names.CE_CORRELATION: names.CE_CORRELATION,
+    names.TRACEPARENT: names.TRACEPARENT,
+    names.CE_TRACEPARENT: names.TRACEPARENT,
+}
 """Input headers that an outcome carries on, and the name under which it does."""
 
 

@@ -67,8 +67,10 @@ class Takeover:
             return
         value = record.values[0]
         block = None if value is None else unpack(value)
-        if block is None or block.size != tree.size or block.root != tree.root():
-            raise self._refusal(source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}")
+        if block is None or block.new_size != tree.size or block.root != tree.root():
+            raise self._refusal(
+                source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}"
+            )
 
     async def _recorded(self, source: Source, extent: Extent) -> Start:
         """Nothing is committed: scan the ledger for the tree, else begin one."""
@@ -91,4 +93,6 @@ class Takeover:
             raise self._refusal(source, f"its end is at offset {extent.high}, before the committed {start.offset}: records are gone")
 
     def _refusal(self, source: Source, what: str) -> FatalError:
-        return FatalError(f"{source} can't be continued: {what}", f"look into it; to go on and record the gap: weft flow accept-gap {self.flow} {source}")
+        return FatalError(
+            f"{source} can't be continued: {what}", f"look into it; to go on and record the gap: weft flow accept-gap {self.flow} {source}"
+        )

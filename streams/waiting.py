@@ -88,7 +88,10 @@ def returns_intake(returns: Sequence[Return], fetched_ms: int) -> Intake:
         [wait.value for wait in waits],
         [wait.headers or () for wait in waits],
         fetched_ms,
-        [Trip(wait.root, wait.generation, one.number, one.first_consumed_ms, wait.attempt) for one, wait in zip(returns, waits, strict=True)],
+        [
+            Trip(wait.root, wait.generation, one.number, one.first_consumed_ms, wait.attempt)
+            for one, wait in zip(returns, waits, strict=True)
+        ],
     )
 
 

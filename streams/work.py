@@ -42,20 +42,20 @@ class Prepared:
 
 @dataclass(eq=False, slots=True)
 class Work:
-    """One fetch on its way to one transaction. `epoch` is the lane's when it was fetched; another one now means that this work is void."""
+    """One fetch on its way to one transaction. A rebalance or a failed transaction makes it `void`: its rows are read again."""
 
-    epoch: int
     fetched_ms: int
     records: Sequence[Records]
     spans: dict[Source, Span]
     size_bytes: int
+    resumed: Mapping[Source, Waiting]  # rows that are tried again in place (order: key)
     previous: "Work | None" = None
     groups: list[Group] = field(default_factory=list)
     journeys: list[Journey] = field(default_factory=list)  # rows whose fate is known without a step are there from the start
     extra: list[Outgoing] = field(default_factory=list)  # tombstones of reviews, generations
     closes: list[tuple[int, str]] = field(default_factory=list)  # (partition, review)
     starts: list[tuple[Position, int]] = field(default_factory=list)  # (root, generation) of redrives
-    waiting: dict[Source, Waiting] = field(default_factory=dict)  # rows at which a partition waits in place (order: key)
+    waiting: dict[Source, Waiting] = field(default_factory=dict)  # rows that must wait in place now (order: key)
     states: dict[StateKey, State] = field(default_factory=dict)
     passed: dict[int, asyncio.Event] = field(default_factory=dict)
     prepared: Prepared | None = None
@@ -101,11 +101,11 @@ class Turn(Gate):
             self._work.passed_event(index).set()
 
 
-def work_of(fetched: Fetched, epoch: int, now_ms: int) -> Work | None:
-    """The work that a fetch brought; None if it brought no record."""
+def work_of(fetched: Fetched, waiting: Mapping[Source, Waiting], now_ms: int) -> Work | None:
+    """The work that a fetch brought; None if it brought no record. `waiting`: rows that are tried again in place."""
     records = [part for part in fetched.records if len(part)]
     if not records:
         return None
     spans = {part.source: Span(int(part.offsets[0]), int(part.offsets[-1]) + 1) for part in records}
     size = sum(len(value) for part in records for value in part.values if value is not None)
-    return Work(epoch, now_ms, records, spans, size)
+    return Work(now_ms, records, spans, size, {source: waits for source, waits in waiting.items() if source in spans})
