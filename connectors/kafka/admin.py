@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
+from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     ConfigSource,
+    NewPartitions,
     NewTopic,
     ResourceType,
 )
@@ -100,6 +101,11 @@ class KafkaAdmin:
         entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in configs.items()]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         await self._each(f"altering {name}", self._cluster.incremental_alter_configs([resource], **self._patience()))
+
+    async def grow(self, name: str, partitions: int) -> None:
+        """Give a topic more partitions."""
+        grown = self._cluster.create_partitions([NewPartitions(name, partitions)], **self._patience())
+        await self._each(f"adding partitions to {name}", grown)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete topics; one that is not there is no error."""

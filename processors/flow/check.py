@@ -40,6 +40,18 @@ class Checked:
     columns: Columns = field(default_factory=dict)  # behind the last step
     mistakes: tuple[Mistake, ...] = ()
 
+    def sound(self) -> FlowFile:
+        """The flow's file, which has no mistakes.
+
+        Raises:
+            FlowError: it has.
+        """
+        if self.mistakes or self.spec is None:
+            count = len(self.mistakes)
+            what = "a mistake" if count == 1 else f"{count} mistakes"
+            raise FlowError(f"{self.page.file} has {what}: {self.mistakes[0]}", "`weft flow check` shows all of them.")
+        return self.spec
+
 
 def check(project: Project, name: str) -> Checked:
     """Check the flow of that name. Never raises for what stands in its files.

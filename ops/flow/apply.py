@@ -1,0 +1,145 @@
+"""Makes the topics that a flow needs and stores its bundle on the control topic; says first what it would do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from connectors.kafka.admin import Topic
+from connectors.log import Outgoing, Publisher, Reader
+from ops.flow.wanted import Basis, own, wanted
+from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle, applied_key
+from processors.flow.spec import FlowFile
+from processors.flow.topics import topics_of
+from schemas.errors import UsageError
+from schemas.positions import Source
+
+
+class Cluster(Protocol):
+    """What applying asks of the cluster."""
+
+    async def describe(self, names: Sequence[str]) -> Mapping[str, Topic]:
+        """Those of the topics that exist."""
+
+    async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
+        """Make topics; the names of those that were not there."""
+
+    async def alter(self, name: str, configs: Mapping[str, str]) -> None:
+        """Set some of a topic's settings."""
+
+    async def grow(self, name: str, partitions: int) -> None:
+        """Give a topic more partitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to do."""
+
+    kind: Literal["create", "alter", "grow", "apply"]
+    name: str  # of the topic, or flow@version
+    partitions: int = 0
+    configs: Mapping[str, str] = field(default_factory=dict)
+    was: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        return {"kind": self.kind, "name": self.name, "partitions": self.partitions, "configs": dict(self.configs), "was": dict(self.was)}
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """What applying a flow would change, in order; nothing if all is as it should be."""
+
+    bundle: Bundle
+    changes: Sequence[Change]
+
+
+async def make_plan(
+    spec: FlowFile, made: Bundle, cluster: Cluster, reader: Reader, partitions: int, accept_new_trees: bool = False
+) -> ApplyPlan:
+    """Compare the cluster with what the flow needs.
+
+    Raises:
+        UsageError: the flow can't be applied to these topics, or the version was applied with other content.
+        UnreachableError: no broker answers.
+    """
+    names = topics_of(spec)
+    there = await cluster.describe([topic.name for topic in wanted(spec, Basis.of(None, partitions))])
+    source = there.get(names.input)
+    if source is not None and "compact" in source.configs.get("cleanup.policy", ""):
+        sentence = f"{names.input} is compacted: records that it drops could never be proven"
+        raise UsageError(sentence, "Use an input topic with cleanup.policy=delete.")
+    changes: list[Change] = []
+    for topic in wanted(spec, Basis.of(source, partitions)):
+        is_own = topic.name in own(spec)
+        changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, mine=topic.name != names.input)
+    applied = await read_applied(reader) if CONTROL_TOPIC in there else Applied()
+    return ApplyPlan(made, (*changes, *_store(made, applied)))
+
+
+async def read_applied(reader: Reader) -> Applied:
+    """What the control topic says of flows; it has one partition."""
+    applied = Applied()
+    async for records in reader.read(Source(CONTROL_TOPIC, 0)):
+        applied.read(zip(records.keys, records.values, strict=True))
+    return applied
+
+
+async def carry_out(plan: ApplyPlan, cluster: Cluster, publisher: Publisher) -> None:
+    """Do what the plan says; doing it twice does no harm."""
+    created = [Topic(change.name, change.partitions, change.configs) for change in plan.changes if change.kind == "create"]
+    await cluster.create(created)
+    for change in plan.changes:
+        if change.kind == "alter":
+            await cluster.alter(change.name, change.configs)
+        elif change.kind == "grow":
+            await cluster.grow(change.name, change.partitions)
+    if any(change.kind == "apply" for change in plan.changes):
+        made = plan.bundle
+        keys, values = [made.key, applied_key(made.flow)], [made.encode(), made.version.encode()]
+        await publisher.publish(Outgoing(CONTROL_TOPIC, keys, values, partition=0))
+
+
+def _changes(topic: Topic, found: Topic | None, is_own: bool, accept_new_trees: bool, mine: bool) -> list[Change]:
+    if found is None:
+        return [Change("create", topic.name, topic.partitions, topic.configs)]
+    changes = []
+    if is_own and found.partitions != topic.partitions:
+        changes.append(_growth(topic, found, accept_new_trees))
+    differing = {name: value for name, value in topic.configs.items() if found.configs.get(name, _DEFAULTS.get(name)) != value}
+    if mine and differing:
+        was = {name: found.configs.get(name, _DEFAULTS.get(name, "")) for name in differing}
+        changes.append(Change("alter", topic.name, found.partitions, differing, was))
+    return changes
+
+
+_DEFAULTS: Mapping[str, str] = {"cleanup.policy": "delete", "retention.bytes": "-1"}
+
+
+def _growth(topic: Topic, found: Topic, accept_new_trees: bool) -> Change:
+    if found.partitions > topic.partitions:
+        sentence = f"{topic.name} has {found.partitions} partitions, more than the input, which has {topic.partitions}"
+        raise UsageError(
+            sentence, "Was the input topic deleted and made anew? Then use another flow name, or delete the flow's topics too."
+        )
+    if not accept_new_trees:
+        sentence = f"the input has {topic.partitions} partitions now, and {topic.name} has {found.partitions}"
+        hint = "Keys move to other partitions (their order breaks) and new ledger trees begin; if you accept that: --accept-new-trees."
+        raise UsageError(sentence, hint)
+    return Change("grow", topic.name, topic.partitions, was={"partitions": str(found.partitions)})
+
+
+def _store(made: Bundle, applied: Applied) -> list[Change]:
+    before = applied.bundles.get(made.flow, {}).get(made.version)
+    ident = f"{made.flow}@{made.version}"
+    if before is not None and before != made.encode():
+        changed = _differing(Bundle.decode(before), made)
+        raise UsageError(f"{ident} was applied with another content of {changed}", "A new behaviour is a new version: raise `version`.")
+    current = applied.current.get(made.flow)
+    if before is not None and current == made.version:
+        return []
+    return [Change("apply", ident, was={"version": current} if current else {})]
+
+
+def _differing(one: Bundle, other: Bundle) -> str:
+    paths = sorted(path for path in one.files.keys() | other.files.keys() if one.files.get(path) != other.files.get(path))
+    return ", ".join(paths)

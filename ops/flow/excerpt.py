@@ -1,0 +1,38 @@
+"""Shows a mistake with the line it stands in and a caret under its place."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from processors.flow.plan import Mistake
+from processors.flow.project import Project
+
+WIDTH = 160
+
+
+def shown(mistake: Mistake, lines: Sequence[str]) -> Text:
+    """The mistake as a person reads it."""
+    text = Text()
+    text.append(f"{mistake.file}:{mistake.line}:{mistake.column}", style="bold")
+    text.append(f"  {mistake.sentence}\n")
+    if 0 < mistake.line <= len(lines):
+        line, column = lines[mistake.line - 1].replace("\t", " ").rstrip(), mistake.column
+        cut = max(0, column - WIDTH + 20)
+        number = f"{mistake.line:>5} | "
+        text.append(number, style="dim").append(line[cut : cut + WIDTH] + "\n")
+        text.append(" " * (len(number) - 2) + "| " + " " * (column - 1 - cut), style="dim").append("^", style="bold red")
+        text.append(f" {mistake.hint}\n" if mistake.hint else "\n", style="yellow")
+    elif mistake.hint:
+        text.append(f"        {mistake.hint}\n", style="yellow")
+    return text
+
+
+def lines_of(file: str, project: Project) -> Sequence[str]:
+    """The lines of a file that a mistake names; none where it can't be read any more."""
+    try:
+        return Path(file).read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        kind, _, name = file.partition("/")
+        found = project.read(kind, name) if kind in ("flows", "rules", "policies") else None  # type: ignore[arg-type]
+        return found.text.splitlines() if found else ()

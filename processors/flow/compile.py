@@ -1,0 +1,69 @@
+"""Compiles a checked flow to the steps and writers that a lane runs."""
+
+from dataclasses import replace
+
+from processors.flow.bundle import Bundle
+from processors.flow.check import Checked, Placed, check
+from processors.flow.compiled import Flow, Limits
+from processors.flow.dedupe import Dedupe
+from processors.flow.plan import Parts
+from processors.flow.project import FrozenProject, Project
+from processors.flow.spec import FlowFile
+from processors.flow.topics import topics_of
+from processors.flow.when import When
+from processors.flow.writers import details_writer, result_writer
+from processors.step import Step
+
+
+def compile_flow(project: Project, name: str, parts: Parts) -> Flow:
+    """The flow of that name, ready to run.
+
+    Raises:
+        FlowError: there is no such flow, or it has mistakes.
+    """
+    checked = check(project, name)
+    return _compiled(checked, checked.sound(), replace(parts, project=project))
+
+
+def compile_bundle(value: bytes, parts: Parts) -> Flow:
+    """A flow as it was when its bundle was made; only writers' schemas that came later are looked up in `parts.project`.
+
+    Raises:
+        FlowError: it is no bundle, or this Weft finds mistakes in it.
+    """
+    read = Bundle.decode(value)
+    return compile_flow(FrozenProject(read.files, parts.project), read.flow, parts)
+
+
+def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
+    steps = [_built(placed, parts) for placed in checked.placed]
+    gives = [placed.plan.gives for placed in checked.placed]
+    if spec.input.dedupe is not None and spec.input.id is not None:
+        steps.insert(1, Dedupe(spec.flow, spec.input.id, max(1, round(spec.input.dedupe)), parts.lookup))
+        gives.insert(1, {})
+    contract = parts.project.contracts()[spec.result.contract]
+    return Flow(
+        name=spec.flow,
+        version=spec.version,
+        topics=topics_of(spec),
+        limits=_limits(spec),
+        order=spec.order,
+        steps=tuple(steps),
+        gives=tuple(gives),
+        result=result_writer(contract, spec.result.encoding),
+        result_type=contract.name,
+        details=details_writer(spec.flow, checked.columns),
+        id_column=spec.input.id,
+        time_column=spec.input.time,
+        reads_headers=spec.input.headers == "read",
+    )
+
+
+def _built(placed: Placed, parts: Parts) -> Step:
+    step = placed.plan.build(parts)
+    return step if placed.when is None else When(step, placed.when, placed.plan.gives)
+
+
+def _limits(spec: FlowFile) -> Limits:
+    limits = spec.limits
+    return Limits(limits.deadline, limits.review, limits.retries, limits.redrives, limits.value_bytes)
