@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     redis: str | None = Field(default=None, description="the URL of Redis, redis://host:port/db")
     serve: str | None = Field(default=None, description="the gRPC address of the model server, host:port")
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
+    log_key: Path = Field(default=Path("log-key.pem"), description="the log's private key; below the data folder unless absolute")
 
     @property
     def project_folder(self) -> Path:
@@ -39,6 +40,11 @@ class Settings(BaseSettings):
     def data_folder(self) -> Path:
         """The local stack's data folder, absolute."""
         return (self.project_folder / self.data.expanduser()).resolve()
+
+    @property
+    def log_key_file(self) -> Path:
+        """The log's private key, absolute."""
+        return self.data_folder / self.log_key.expanduser()
 
     @property
     def cache_folder(self) -> Path:

@@ -1,4 +1,7 @@
-"""What a verification leaves behind, so that the next one reads only what is new. It is the auditor's own: who can change it can hide what came before."""
+"""What a verification leaves behind, so that the next one reads only what is new.
+
+It is the auditor's own file: who can change it can hide what came before.
+"""
 
 import os
 from collections import Counter

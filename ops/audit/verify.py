@@ -1,7 +1,7 @@
 """The verification: reads a flow's topics alone and proves that every event ended in exactly one outcome.
 
-The order of reading makes it right while workers run: signed heads, then the ledger, then outcomes. What does not agree is read on for and compared
-again after a pause; only what still does not agree, though both sides were read past it, is a finding.
+The order of reading makes it right while workers run: signed heads, then the ledger, then outcomes. What does not agree is compared again after a
+pause and a second reading; only what still does not agree, though both sides were read past it, is a finding.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from schemas.positions import Source
 from streams.clock import Clock, SystemClock
 from streams.ledger.block import Block, unpack
 
-GRACE_MS: Final = 10_000  # a head younger than this may not be signed yet
+GRACE_MS: Final = 10_000  # a younger head may not be signed yet
 PAUSE_S: Final = 1.0  # markers of one transaction reach its partitions within this
 
 
@@ -35,6 +35,7 @@ class Verification:
     report: Report = field(default_factory=Report)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = silent
+    grace_ms: int = GRACE_MS
     growths: dict[str, Growth] = field(default_factory=dict)
     consumed: dict[str, Consumed] = field(default_factory=dict)
     passes: dict[int, Passes] = field(default_factory=dict)
@@ -149,7 +150,7 @@ class Verification:
         late = Signed(self.subject, Report(), next=dict(self.signed.next))
         await late.read(self.reader)
         for origin, growth in self.growths.items():
-            growth.tail(late.heads.get(origin, Heads()), self.clock.now_ms(), GRACE_MS)
+            growth.tail(late.heads.get(origin, Heads()), self.clock.now_ms(), self.grace_ms)
         self.report.counts["trees"] = len(self.growths)
         self.report.counts["waiting"] = sum(len(passes.waits) for passes in self.passes.values())
         await self._waiting()

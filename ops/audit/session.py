@@ -1,0 +1,75 @@
+"""One run of an audit command: the flow's topics, the cluster, the trusted keys."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.kafka.publisher import KafkaPublisher
+from connectors.kafka.reader import KafkaReader
+from connectors.kafka.settings import KafkaSettings
+from connectors.log import Reader
+from ops.audit.subject import Subject
+from ops.stack.local import LocalStack
+from processors.flow.check import check
+from processors.flow.project import project
+from processors.flow.topics import topics_of
+from schemas.errors import UsageError
+from streams.ledger.key import LogKey, Verifier
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every audit command needs."""
+
+    settings: Settings
+    subject: Subject
+    reader: Reader
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """The cluster."""
+        return _kafka(self.settings)
+
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator[KafkaPublisher]:
+        """A publisher, closed behind the work."""
+        publisher = KafkaPublisher(self.kafka)
+        try:
+            yield publisher
+        finally:
+            await publisher.close()
+
+
+@asynccontextmanager
+async def session(settings: Settings, flow: str, vkeys: Sequence[str] = ()) -> AsyncIterator[Session]:
+    """The flow's topics and a reader. Without verifier keys the installation's own log key is trusted."""
+    topics = topics_of(check(project(settings.project_folder), flow).sound())
+    keys = tuple({verifier.public for verifier in verifiers(vkeys)}) or (LogKey.load(settings.log_key_file).verifier(flow).public,)
+    reader = KafkaReader(_kafka(settings))
+    try:
+        yield Session(settings, Subject(flow, topics, settings.log_name, keys), reader)
+    finally:
+        await reader.close()
+
+
+def verifiers(vkeys: Sequence[str]) -> list[Verifier]:
+    """Verifier keys, each given as itself or as a file with one a line.
+
+    Raises:
+        UsageError: one is neither.
+    """
+    found = []
+    for given in vkeys:
+        path = Path(given)
+        lines = path.read_text().split() if "+" not in given and path.is_file() else [given]
+        try:
+            found += [Verifier.parse(line) for line in lines]
+        except ValueError as error:
+            raise UsageError(f"{given} is no verifier key: {error}.", "They are listed by: weft audit keys FLOW") from error
+    return found
+
+
+def _kafka(settings: Settings) -> KafkaSettings:
+    return KafkaSettings(settings.bootstrap or LocalStack(settings).addresses()["bootstrap"])
