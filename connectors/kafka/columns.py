@@ -17,7 +17,7 @@ def source_of(at: Any) -> Source:
 
 
 def as_columns(messages: Sequence[Any], headers: frozenset[str] | None) -> list[Records]:
-    """Records by source, each in offset order. Headers are read for the given topics, None: for all; they cost more than all else together."""
+    """Records by source, each in offset order. Headers, dearer than all else together, are read for these topics only; None: for all."""
     if not messages:
         return []
     topics: list[str] = list(map(Message.topic, messages))  # type: ignore[arg-type]

@@ -158,7 +158,7 @@ class FetchThread:
                 self._apply()
                 self._gather()
                 self._answer()
-        except Exception as error:  # noqa: BLE001 whatever it is, it ends the member, and fetch() raises it
+        except Exception as error:  # whatever it is, it ends the member, and fetch() raises it
             self._end(error)
         while not self._closing:
             self.inbox.get()()
@@ -282,7 +282,7 @@ class FetchThread:
             self.inbox.get()()
         try:
             return future.result()
-        except BaseException as error:  # noqa: BLE001 raised by fetch()
+        except BaseException as error:  # raised by fetch()
             self._end(error)
             return None
 

@@ -1,4 +1,4 @@
-"""The transactional producer of a slot: records go out on the event loop, everything that waits runs on the settle thread under a watchdog."""
+"""The transactional producer of a slot: the event loop hands records over, a settle thread under a watchdog waits for them."""
 
 import asyncio
 import time

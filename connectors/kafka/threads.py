@@ -34,7 +34,7 @@ def post(inbox: Inbox, work: Callable[[], T]) -> asyncio.Future[T]:
     def run() -> None:
         try:
             outcome: T | BaseException = work()
-        except BaseException as error:  # noqa: BLE001 it is raised where the future is awaited
+        except BaseException as error:  # it is raised where the future is awaited
             outcome = error
         tell(loop, future, outcome)
 

@@ -1,6 +1,7 @@
 """The log port in memory: one member of a group with one transactional producer."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from connectors.log import Commit, Fetched, Outgoing, Owner, Records
@@ -187,10 +188,8 @@ class MemoryLog:
             return
         self._group.leave(self._member)
         self._member.fault = FatalError("the log is closed")
-        try:
+        with contextlib.suppress(FatalError):  # another holder of the slot has ended the transaction already
             await self.abort()
-        except FatalError:
-            pass  # another holder of the slot has ended the transaction already
 
     def _check(self, call: str, after: bool = False) -> None:
         """Raise what a test has asked for, or what has ended this member."""

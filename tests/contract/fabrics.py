@@ -10,7 +10,7 @@ from connectors.kafka.log import KafkaLog
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
-from connectors.log import Fetched, Log, Outgoing, Publisher, Reader
+from connectors.log import Commit, Fetched, Log, Outgoing, Publisher, Reader
 from connectors.memory.broker import MemoryBroker
 from connectors.memory.log import MemoryLog
 from connectors.memory.publisher import MemoryPublisher
@@ -180,3 +180,25 @@ class Joined(Notes):
 def outgoing(topic: str, *values: bytes, partition: int | None = 0, tracked: bool = False) -> Outgoing:
     """Records without keys."""
     return Outgoing(topic, [None] * len(values), list(values), None, partition, tracked)
+
+
+def named(kind: str) -> str:
+    """A name not used before."""
+    return f"{kind}-{uuid4().hex[:8]}"
+
+
+async def transact(log: Log, *records: Outgoing, commits: tuple[Commit, ...] = ()) -> list[int]:
+    """One whole transaction; the tracked offsets."""
+    await log.begin()
+    for record in records:
+        log.produce(record)
+    tracked = await log.flush()
+    await log.commit(commits)
+    return list(tracked)
+
+
+async def alone(fabric: Fabric, topic: str, start: int = 0) -> Joined:
+    """The only member of a new group, with its partitions."""
+    member = await Joined.start_one(fabric.log(named("group"), named("slot")), [topic], start)
+    await member.until(lambda: bool(member.owned))
+    return member

@@ -1,6 +1,6 @@
 """What any reader and publisher must do: the in-memory twins and a real Kafka alike."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
@@ -8,17 +8,7 @@ import pytest
 from connectors.log import Outgoing, Reader, Records
 from schemas.errors import FailedError, UsageError, WeftError
 from schemas.positions import Position, Source
-from tests.contract.fabrics import Fabric, Joined, KafkaFabric, MemoryFabric, outgoing
-
-
-@pytest.fixture(params=["memory", "kafka"])
-async def fabric(request: pytest.FixtureRequest) -> AsyncIterator[Fabric]:
-    """Both sides."""
-    made: MemoryFabric | KafkaFabric = (
-        MemoryFabric() if request.param == "memory" else KafkaFabric(request.getfixturevalue("stack").bootstrap)
-    )
-    yield made
-    await made.close()
+from tests.contract.fabrics import Fabric, Joined, outgoing
 
 
 async def read(reader: Reader, source: Source, start: int = 0) -> list[tuple[int, bytes | None]]:
@@ -33,9 +23,11 @@ async def read(reader: Reader, source: Source, start: int = 0) -> list[tuple[int
 async def test_a_publisher_says_where_each_record_landed(fabric: Fabric) -> None:
     topic = await fabric.topic(3)
     positions = await fabric.publisher().publish(Outgoing(topic, [b"a", b"b", b"a"], [b"1", b"2", None]))
-    assert len(positions) == 3 and positions[0].source == positions[2].source
+    assert len(positions) == 3
+    assert positions[0].source == positions[2].source
     found = await fabric.reader().at(positions[2])
-    assert found is not None and list(found.keys) == [b"a"] and list(found.values) == [None]
+    assert found is not None
+    assert (list(found.keys), list(found.values)) == ([b"a"], [None])
 
 
 async def test_a_record_too_large_is_refused_with_the_reason(fabric: Fabric) -> None:
@@ -75,7 +67,8 @@ async def test_a_reader_sees_neither_aborted_records_nor_open_ones(fabric: Fabri
     assert await reader.at(Position(topic, 0, 0)) is None
     assert await reader.at(Position(topic, 0, 1)) is None
     found = await reader.at(Position(topic, 0, 2))
-    assert found is not None and list(found.values) == [b"committed"]
+    assert found is not None
+    assert list(found.values) == [b"committed"]
     assert await reader.at(Position(topic, 0, 4)) is None
 
 
