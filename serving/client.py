@@ -18,7 +18,7 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),  # also how long one attempt to connect may take
     ("grpc.max_reconnect_backoff_ms", 1_000),  # a server that is back must be found soon
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.serving import Served, running_serve
 from tests.stack import Proxy, TestStack, running_stack
 
 
@@ -11,6 +12,13 @@ from tests.stack import Proxy, TestStack, running_stack
 def stack() -> Iterator[TestStack]:
     """The real Kafka and Valkey of this session. Topics and keys get random names, since all tests share them."""
     with running_stack("kafka", "redis") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    """The real model server of this session."""
+    with running_serve() as running:
         yield running
 
 
