@@ -3,18 +3,13 @@
 `python -m ops.stack.jars` resolves the coordinates below anew and writes the lock.
 """
 
-import contextlib
-import fcntl
 import hashlib
-import os
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from jgo.maven import MavenContext
-
+from ops.stack.alone import alone
 from ops.stack.part import Progress
 from schemas.errors import StackError, UnreachableError
 
@@ -72,7 +67,7 @@ def fetch(cache: Path, progress: Progress, lock: Path = LOCK) -> Path:
     """
     folder = folder_of(cache, lock)
     folder.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(folder):
+    with alone(folder.with_suffix(".lock")):  # two stacks must not fetch into one folder at once
         wanted = missing(cache, lock)
         total = len(locked(lock))
         if wanted:
@@ -86,6 +81,8 @@ def fetch(cache: Path, progress: Progress, lock: Path = LOCK) -> Path:
 
 
 def _fetch(jar: Jar, folder: Path, download: Path) -> None:
+    from jgo.maven import MavenContext  # costs a quarter of a second, and is seldom needed
+
     context = MavenContext(repo_cache=download, timeout=TIMEOUT_S)
     try:
         path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
@@ -107,19 +104,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Two stacks that start at once must not fetch into one folder at once."""
-    handle = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def resolve() -> list[Jar]:
     """What the coordinates resolve to today, downloaded and digested."""
+    from jgo.maven import MavenContext
+
     with tempfile.TemporaryDirectory() as download:
         context = MavenContext(repo_cache=Path(download), timeout=TIMEOUT_S)
         jars = {}

