@@ -1,7 +1,7 @@
 """The contracts: a folder of Avro schemas, found by full name or by fingerprint.
 
-A contract is a file `<full name>.avsc`. Older versions, which values may still be written with, stand beside it as `<full name>@<version>.avsc`; they
-are found by fingerprint only. A project's own folder comes first, then the contracts that Weft ships.
+A contract is a file `<full name>.avsc`. Older versions, which values may still be written with, stand beside it as `<full
+name>@<version>.avsc`; they are found by fingerprint only. A project's own folder comes first, then the contracts that Weft ships.
 """
 
 import json
@@ -18,7 +18,8 @@ from schemas.errors import FlowError
 
 BUILT_IN: Final = Path(__file__).parent / "avro"
 
-_LOGICAL: Final = ("logicalType", "precision", "scale")  # what a fingerprint leaves out and values depend on
+# what values depend on: what a fingerprint covers, and the logical types, which it leaves out
+_STRUCTURE: Final = ("type", "name", "fields", "items", "values", "symbols", "size", "logicalType", "precision", "scale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +140,5 @@ def _shape(schema: Any) -> Any:
         return [_shape(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    shape = {key: _shape(schema[key]) for key in ("type", "name", "fields", "items", "values", "symbols", "size", *_LOGICAL) if key in schema}
+    shape = {key: _shape(schema[key]) for key in _STRUCTURE if key in schema}
     return shape["type"] if list(shape) == ["type"] else shape

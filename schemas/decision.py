@@ -55,5 +55,5 @@ def decode(value: bytes) -> Decision:
     datum = _DECISION.decode(value)
     columns = orjson.loads(datum["columns"])
     if not isinstance(columns, dict):
-        raise ValueError("the columns set are no JSON object")  # noqa: TRY004 (a value, not an argument)
+        raise ValueError("the columns set are no JSON object")
     return Decision(**datum | {"action": Action(datum["action"]), "columns": columns})

@@ -1,6 +1,7 @@
 """Ids that anyone can compute again: of an outcome, and of the work that a sink must not do twice.
 
-Both are BLAKE2b-128 (RFC 7693) in lower-case hex over parts in UTF-8, each after its length as four bytes, big-endian; numbers are written in decimal.
+Both are BLAKE2b-128 (RFC 7693) in lower-case hex over parts in UTF-8, each after its length as four bytes, big-endian; numbers are
+written in decimal.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ _LENGTH: Final = Struct(">I").pack
 ID_BYTES: Final = 16
 
 
-def outcome_ids(flow: str, roots: Sequence[str], verdict: str, generations: Sequence[int] | int = 0, passes: Sequence[int] | int = 0) -> list[str]:
+def outcome_ids(
+    flow: str, roots: Sequence[str], verdict: str, generations: Sequence[int] | int = 0, passes: Sequence[int] | int = 0
+) -> list[str]:
     """`ce_id` of n outcomes of one verdict: the hash of flow name, root position, generation, pass and verdict.
 
     `flow` is the name without its version; `roots` are position texts (`topic/partition/offset`). One number stands for all rows.

@@ -13,8 +13,10 @@ from schemas.positions import Position
 _PENDING: Final = SingleObject(built_in()["weft.Pending"])
 _DECISION: Final = SingleObject(built_in()["weft.Decision"])
 
-_PLAIN: Final = ("generation", "event_id", "flow", "version", "step_index", "step", "first_consumed_ms", "due_ms", "attempt", "key", "value")
-_ASKED: Final = ("timestamp_ms", "columns", "reason", "rule", "sentence")
+_PLAIN: Final = (
+    "generation", "event_id", "flow", "version", "step_index", "step", "first_consumed_ms", "due_ms", "attempt",
+    "key", "value", "timestamp_ms", "columns", "reason", "rule", "sentence",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def encode(pending: Pending) -> bytes:
     Raises:
         ValueError: a field is of another type.
     """
-    datum = {name: getattr(pending, name) for name in (*_PLAIN, *_ASKED)}
+    datum = {name: getattr(pending, name) for name in _PLAIN}
     headers = pending.headers
     datum["root"] = str(pending.root)
     datum["pass"] = pending.number
@@ -68,7 +70,7 @@ def decode(value: bytes) -> Pending:
         root=Position.parse(datum["root"]),
         number=datum["pass"],
         headers=None if headers is None else [(header["name"], header["value"]) for header in headers],
-        **{name: datum[name] for name in (*_PLAIN, *_ASKED)},
+        **{name: datum[name] for name in _PLAIN},
     )
 
 

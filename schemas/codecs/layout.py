@@ -13,8 +13,8 @@
 | array, map, record                     | list, map(string), struct                                    |
 | [null, T] and [T, null]                | T, nullable                                                  |
 
-Anything else has no column: unions of several types, records that hold themselves, arrays whose items take no bytes (a hostile count would fill the
-memory). A logical type that Avro does not name is ignored, as Avro says.
+Anything else has no column: unions of several types, records that hold themselves, arrays whose items take no bytes (a hostile count
+would fill the memory). A logical type that Avro does not name is ignored, as Avro says.
 """
 
 from collections.abc import Mapping
@@ -146,7 +146,7 @@ def _kind(schema: Any, names: _Names, top: bool = False) -> Kind:
 def _union(branches: list[Any], names: _Names, top: bool) -> Kind:
     """null and one type."""
     others = [branch for branch in branches if branch not in ("null", {"type": "null"})]
-    if len(branches) != 2 or len(others) != 1:  # noqa: PLR2004 (null and one)
+    if len(branches) != 2 or len(others) != 1:
         raise ValueError(f"the union {branches} has no column type; only null and one other type have")
     inner = _kind(others[0], names, top)
     first = branches[0] == others[0]
@@ -226,9 +226,9 @@ def _primitive(name: str, schema: Mapping[str, Any], top: bool) -> Kind:
 def _decimal(schema: Mapping[str, Any], top: bool) -> tuple[pa.DataType, str] | None:
     """The decimal type that bytes or fixed stand for."""
     precision, scale = schema.get("precision", 0), schema.get("scale", 0)
-    if schema.get("logicalType") != "decimal" or not 0 < precision or not 0 <= scale <= precision:
+    if schema.get("logicalType") != "decimal" or not precision > 0 or not 0 <= scale <= precision:
         return None
-    if precision > 38:  # noqa: PLR2004 (of decimal128)
+    if precision > 38:
         raise ValueError(f"a decimal of {precision} digits has no column type; 38 fit")
     if not top:
         raise ValueError("a decimal inside an array, map or record has no column type")

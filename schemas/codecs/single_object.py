@@ -46,7 +46,8 @@ class SingleObject:
             ValueError: the value is none of this contract, is cut, or goes on behind the datum.
         """
         if not value.startswith(self.header):
-            raise ValueError(f"the value is no {self._name}: it starts with {value[:HEADER_BYTES].hex() or 'nothing'}, not {self.header.hex()}")
+            start = value[:HEADER_BYTES].hex() or "nothing"
+            raise ValueError(f"the value is no {self._name}: it starts with {start}, not {self.header.hex()}")
         source = io.BytesIO(value)
         source.seek(HEADER_BYTES)
         try:
