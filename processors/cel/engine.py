@@ -49,7 +49,7 @@ def constant(source: str) -> Any:
 
 
 def try_on_sample(program: Program, columns: Mapping[str, pa.DataType]) -> tuple[Kind | None, str]:
-    """What the program gives on an invented row without nulls (None where that can't be told), and what its types have wrong, if anything."""
+    """What the program gives on an invented row without nulls (None: that can't be told), and what its types have wrong, if anything."""
     try:
         value = program.execute({name: _sample(columns[name]) for name in names(program)})
     except (TypeError, RuntimeError) as error:
@@ -68,7 +68,7 @@ def evaluate(program: Program, batch: pa.RecordBatch, needs: Sequence[str], kind
             value = program.execute(context)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # noqa: BLE001  a panic of the library is no Exception
+        except BaseException:  # a panic of the library is no Exception
             value, failed[row] = None, True
         if value is not None and not _is(value, wanted):
             value, failed[row] = None, True

@@ -1,7 +1,7 @@
 """Parses the part of CEL that can be computed on whole columns.
 
-The library knows the whole language but shows no syntax tree. What is not in this part raises OutsideError and goes through the library row by row;
-every source has been accepted by the library before it comes here.
+The library knows the whole language but shows no syntax tree. What is not in this part raises OutsideError and goes through the library
+row by row; every source has been accepted by the library before it comes here.
 """
 
 import re
@@ -30,7 +30,7 @@ class OutsideError(Exception):
 class Literal:
     """A value written down."""
 
-    value: None | bool | int | float | str
+    value: bool | int | float | str | None
 
 
 @dataclass(frozen=True, slots=True)

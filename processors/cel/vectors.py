@@ -1,7 +1,7 @@
 """Columns as CEL sees them: values, which rows are null, which rows could not be evaluated; and CEL's operators over them.
 
-Numbers, booleans and timestamps (microseconds since 1970) are NumPy arrays, strings are Arrow arrays; a constant has shape (). Masks broadcast, and
-None stands for a mask without a row. Values of null or failed rows mean nothing.
+Numbers, booleans and timestamps (microseconds since 1970) are NumPy arrays, strings are Arrow arrays; a constant has shape (). Masks
+broadcast, and None stands for a mask without a row. Values of null or failed rows mean nothing.
 """
 
 import operator

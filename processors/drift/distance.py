@@ -27,21 +27,21 @@ def psi(reference: Counts, window: Counts) -> float:
 def psi_threshold(reference: Counts, window: Counts, floor: float = PSI_FLOOR) -> float:
     """The larger of `floor` and what chance alone reaches once in 1,000 windows.
 
-    Without drift PSI / (1/n + 1/m) is chi-squared with bins - 1 degrees of freedom (Yurdakul and Naranjo, Statistical properties of the population
-    stability index, Journal of Risk Model Validation, 2020). A bin that is empty on both sides is no bin.
+    Without drift PSI / (1/n + 1/m) is chi-squared with bins - 1 degrees of freedom (Yurdakul and Naranjo, Statistical properties of the
+    population stability index, Journal of Risk Model Validation, 2020). A bin that is empty on both sides is no bin.
     """
     bins = int(np.count_nonzero(reference + window))
     return max(floor, chi_squared_quantile(CONFIDENCE, bins - 1) * (1 / reference.sum() + 1 / window.sum())) if bins > 1 else floor
 
 
 def chi_squared_quantile(probability: float, degrees: int) -> float:
-    """The quantile by Wilson and Hilferty's cube (The distribution of chi-square, PNAS, 1931); at 0.999 it errs by 3 % at one degree, 1 % from five on."""
+    """The quantile by Wilson and Hilferty's cube (PNAS, 1931); at 0.999 it errs by 3 % at one degree, by 1 % from five on."""
     spread = 2 / (9 * degrees)
     return degrees * (1 - spread + NormalDist().inv_cdf(probability) * math.sqrt(spread)) ** 3
 
 
 def ks(reference: Counts, window: Counts) -> float:
-    """The largest distance of the two cumulative distributions at the bins' ends: at most the one over all values, so an alarm is never false by it."""
+    """The largest distance of the two cumulative distributions at the bins' ends: at most that over all values, so the careful side."""
     return float(np.max(np.abs(np.cumsum(reference) / reference.sum() - np.cumsum(window) / window.sum())))
 
 

@@ -1,4 +1,4 @@
-"""The reference that windows are compared with: per column fine bins with their counts, made of a stretch of events and kept as a JSON file."""
+"""The reference that windows are compared with: per column fine bins with counts, made of a stretch of events and kept as JSON."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -38,7 +38,7 @@ class Reference(BaseModel, frozen=True, extra="forbid"):
     time_from: str = Field(description="The first event time that counts.")
     time_to: str = Field(description="The first event time that counts no more.")
     rows: int = Field(ge=1, description="How many events.")
-    columns: Mapping[str, Column] = Field(min_length=1, description="By name.")
+    columns: Mapping[str, Column] = Field(description="By name.")
 
     def text(self) -> str:
         """As it stands in a file: one line per column, so that a change shows."""

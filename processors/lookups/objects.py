@@ -84,17 +84,20 @@ def _column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
 
 
 def _read(field: Field) -> tuple[str, Fits, bool, Any]:
-    type_, nullable = field.kind.arrow, field.kind.nullable
+    fits = _fits(field)
+    nullable = field.kind.nullable
+    return field.name, (lambda value: value is None or fits(value)) if nullable else fits, field.has_default or nullable, field.default
+
+
+def _fits(field: Field) -> Fits:
+    type_ = field.kind.arrow
     if type_ in _INT_BITS:
         bound = 2 ** _INT_BITS[type_]
-        fits: Fits = lambda value: type(value) is int and -bound <= value < bound
-    elif pa.types.is_floating(type_):
-        fits = lambda value: type(value) in (int, float)
-    elif pa.types.is_string(type_):
-        fits = lambda value: type(value) is str
-    elif pa.types.is_boolean(type_):
-        fits = lambda value: type(value) is bool
-    else:
-        raise ValueError(f"its field `{field.name}` is {type_}; lookups read booleans, numbers and strings")
-    either = (lambda value: value is None or fits(value)) if nullable else fits
-    return field.name, either, field.has_default or nullable, field.default
+        return lambda value: type(value) is int and -bound <= value < bound
+    if pa.types.is_floating(type_):
+        return lambda value: type(value) in (int, float)
+    if pa.types.is_string(type_):
+        return lambda value: type(value) is str
+    if pa.types.is_boolean(type_):
+        return lambda value: type(value) is bool
+    raise ValueError(f"its field `{field.name}` is {type_}; lookups read booleans, numbers and strings")

@@ -31,4 +31,10 @@ class PolicyRule(BaseModel, frozen=True, extra="forbid"):
 class Policy(BaseModel, frozen=True, extra="forbid"):
     """A policy file. The first rule that ends a row's way decides; masks before it, and all masks of rows that stay, count."""
 
-    rules: tuple[PolicyRule, ...] = Field(min_length=1, max_length=1_000, description="In order.")
+    rules: tuple[PolicyRule, ...] = Field(description="In order.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:  # not as a bound of the field: pydantic counts only the good ones, and would tell a second mistake
+        if not self.rules:
+            raise ValueError("there is no rule in this file")
+        return self

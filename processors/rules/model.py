@@ -54,4 +54,10 @@ class Rule(BaseModel, frozen=True, extra="forbid"):
 class Rules(BaseModel, frozen=True, extra="forbid"):
     """A rules file. The first rule that a row breaks decides."""
 
-    rules: tuple[Rule, ...] = Field(min_length=1, max_length=1_000, description="In order.")
+    rules: tuple[Rule, ...] = Field(description="In order.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:  # not as a bound of the field: pydantic counts only the good ones, and would tell a second mistake
+        if not self.rules:
+            raise ValueError("there is no rule in this file")
+        return self

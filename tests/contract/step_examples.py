@@ -59,7 +59,9 @@ def batch_of(columns: pa.RecordBatch) -> Batch:
 class Built:
     """A plan of a step at the end of a flow file of one step, with the mistakes made there."""
 
-    def __init__(self, word: str, told: Mapping[str, Any], columns: Mapping[str, pa.DataType], files: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, word: str, told: Mapping[str, Any], columns: Mapping[str, pa.DataType], files: Mapping[str, str] | None = None
+    ) -> None:
         self.mistakes: list[Mistake] = []
         contracts = {f"schemas/{file.name}": file.read_text() for file in BUILT_IN["schemas"].glob("flights.*.avsc")}
         self.project = FrozenProject({**contracts, **(files or {})}, FolderProject())
@@ -80,7 +82,9 @@ def types(columns: pa.RecordBatch) -> dict[str, pa.DataType]:
     return {field.name: field.type for field in columns.schema}
 
 
-def _made(word: str, told: Mapping[str, Any], files: Mapping[str, str] | None = None, lookup: MemoryLookup | None = None) -> tuple[Step, Batch]:
+def _made(
+    word: str, told: Mapping[str, Any], files: Mapping[str, str] | None = None, lookup: MemoryLookup | None = None
+) -> tuple[Step, Batch]:
     columns = departures()
     return Built(word, told, types(columns), files).step(lookup), batch_of(columns)
 

@@ -1,4 +1,4 @@
-"""The contract of every step: rows are neither lost nor doubled, order is kept, nothing is changed in place, the same again gives the same."""
+"""The contract of every step: no row is lost or doubled, order is kept, nothing is changed in place, the same again gives the same."""
 
 import pickle
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from processors.flow.words import step_modules
-from processors.step import Batch, State, Step, Stepped
+from processors.step import Batch, Signal, State, Step, Stepped
 from tests.contract.step_examples import EXAMPLES
 
 WORDS = sorted(step_modules())
@@ -22,7 +22,7 @@ def example(word: str) -> tuple[Step, Batch]:
 
 def told(stepped: Stepped, batch: Batch) -> dict[int, tuple[str, ...]]:
     """What became of each row of the intake."""
-    fates = {}
+    fates: dict[int, tuple[str, ...]] = {}
     for leave in stepped.leaves:
         for at, row in enumerate(leave.rows):
             sentence = leave.sentences[at] if leave.sentences is not None else leave.sentence
@@ -105,7 +105,7 @@ async def test_cut_in_parts_each_row_ends_alike(word: str) -> None:
     middle, rows = len(batch) // 2, np.arange(len(batch))
     parts = [batch.take(rows[:1]), batch.take(rows[1:middle]), batch.take(rows[middle:])]
     apart: dict[int, tuple[str, ...]] = {}
-    signals = []
+    signals: list[Signal] = []
     for part, stepped in zip(parts, await through(step, parts), strict=True):
         apart |= told(stepped, part)
         signals += stepped.signals

@@ -63,15 +63,29 @@ def _level(below: dict[str, Expr]) -> dict[str, Expr]:
     choices = {kind: of("({} ? {} : {})", flag, one, one) for kind, one in below.items()}
     return {
         "bool": st.one_of(
-            flag, *pairs, *nulls, of("!{}", flag), of("({} && {})", flag, flag), of("({} || {})", flag, flag), choices["bool"],
-            of("({} in [1, -2, 1.5])", whole), of("({} in [1.5, 2, null])", real), of("({} in ['a', \"abc\"])", text),
-            of("({} in [null, 'b'])", text), of("({} in [])", text), st.sampled_from(["s.startsWith('a')", "s.endsWith('c')", "t.contains('b')"]),
+            flag,
+            *pairs,
+            *nulls,
+            of("!{}", flag),
+            of("({} && {})", flag, flag),
+            of("({} || {})", flag, flag),
+            choices["bool"],
+            of("({} in [1, -2, 1.5])", whole),
+            of("({} in [1.5, 2, null])", real),
+            of("({} in ['a', \"abc\"])", text),
+            of("({} in [null, 'b'])", text),
+            of("({} in [])", text),
+            st.sampled_from(["s.startsWith('a')", "s.endsWith('c')", "t.contains('b')"]),
         ),
-        "int": st.one_of(whole, of("({} {} {})", whole, st.sampled_from("+-*/%"), whole), of("-({})", whole), st.just("size(s)"), choices["int"]),
-        "double": st.one_of(real, of("({} {} {})", real, st.sampled_from("+-*/"), real), of("-({})", real), of("double({})", whole), choices["double"]),
+        "int": st.one_of(
+            whole, of("({} {} {})", whole, st.sampled_from("+-*/%"), whole), of("-({})", whole), st.just("size(s)"), choices["int"]
+        ),
+        "double": st.one_of(
+            real, of("({} {} {})", real, st.sampled_from("+-*/"), real), of("-({})", real), of("double({})", whole), choices["double"]
+        ),
         "string": st.one_of(text, of("({} + {})", text, text), choices["string"]),
         "time": st.one_of(time, choices["time"]),
-    }  # fmt: skip
+    }
 
 
 def _expressions() -> dict[str, Expr]:
