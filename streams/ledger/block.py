@@ -122,7 +122,7 @@ class Content:
 def pack(tree: Tree, content: Content) -> tuple[list[bytes], Tree]:
     """The blocks of a batch, each under 900 kB, and the tree with all its leaves.
 
-    `tree.last_block` must be the offset of its last committed block; the new tree still has it until the new ones have landed (`Tree.landed`).
+    `tree.last_block` must be the offset of its last committed block; the new tree keeps it until the new ones have landed (`Tree.landed`).
     """
     values: list[bytes] = []
     at, part, total = 0, 0, len(content.leaves)

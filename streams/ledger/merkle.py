@@ -121,47 +121,44 @@ def _root_of(hashes: Sequence[bytes]) -> bytes:
     return root(append(0, (), hashes))
 
 
-def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], top: bytes) -> bool:
-    """Whether the path proves that the leaf hash stands at `index` of the tree with that size and root (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
-    at, last, value = index, size - 1, leaf
+def _sides(at: int, last: int, path: Sequence[bytes]) -> list[tuple[bytes, bool]] | None:
+    """Each sibling on the way up, and whether it stands on the left; None if the path is of another length than the way."""
+    steps = []
     for sibling in path:
         if last == 0:
-            return False
-        if at & 1 or at == last:
-            value = node_hash(sibling, value)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            value = node_hash(value, sibling)
+            return None
+        left = bool(at & 1) or at == last
+        steps.append((sibling, left))
+        while left and not at & 1 and at:
+            at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
-    return last == 0 and value == top
+    return steps if last == 0 else None
+
+
+def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], top: bytes) -> bool:
+    """Whether the path proves that the leaf hash stands at `index` of the tree with that size and root (RFC 9162, 2.1.3.2)."""
+    steps = _sides(index, size - 1, path) if 0 <= index < size else None
+    if steps is None:
+        return False
+    for sibling, left in steps:
+        leaf = node_hash(sibling, leaf) if left else node_hash(leaf, sibling)
+    return leaf == top
 
 
 def consistent(old: int, size: int, old_top: bytes, top: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof shows the old tree to be a prefix of the new one (RFC 9162, 2.1.4.2)."""
     if old == size:
         return not proof and old_top == top
-    if not 0 < old < size:
+    path = [old_top, *proof] if old & (old - 1) == 0 else list(proof)
+    if not 0 < old < size or not path:
         return False
-    path = list(proof)
-    if old & (old - 1) == 0:
-        path.insert(0, old_top)
-    if not path:
+    whole = (old & -old).bit_length() - 1  # levels of the old tree's last complete subtree
+    steps = _sides(old - 1 >> whole, size - 1 >> whole, path[1:])
+    if steps is None:
         return False
-    at, last = old - 1, size - 1
-    while at & 1:
-        at, last = at >> 1, last >> 1
     first = second = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if at & 1 or at == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            second = node_hash(second, sibling)
-        at, last = at >> 1, last >> 1
-    return last == 0 and first == old_top and second == top
+    for sibling, left in steps:
+        if left:
+            first = node_hash(sibling, first)
+        second = node_hash(sibling, second) if left else node_hash(second, sibling)
+    return first == old_top and second == top
