@@ -1,7 +1,7 @@
 """What the commands need of the cluster: topics with their settings, groups with their offsets."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -94,6 +94,7 @@ class KafkaAdmin:
             except _AsItIs:
                 continue
             made.append(name)
+        await self._until(lambda: self._there(made, len(made)))
         return made
 
     async def alter(self, name: str, configs: Mapping[str, str]) -> None:
@@ -101,6 +102,7 @@ class KafkaAdmin:
         entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in configs.items()]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         await self._each(f"altering {name}", self._cluster.incremental_alter_configs([resource], **self._patience()))
+        await self._until(lambda: self._shows(name, configs))
 
     async def grow(self, name: str, partitions: int) -> None:
         """Give a topic more partitions."""
@@ -114,6 +116,7 @@ class KafkaAdmin:
                 await self._one(f"deleting {name}", future, but=KafkaError.UNKNOWN_TOPIC_OR_PART)
             except _AsItIs:
                 continue
+        await self._until(lambda: self._there(names, 0))
 
     async def groups(self) -> Sequence[GroupInfo]:
         """All consumer groups."""
@@ -130,7 +133,7 @@ class KafkaAdmin:
         ]
 
     async def offsets(self, group: str) -> Mapping[Source, Commit]:
-        """What a group has committed."""
+        """What a group has committed. A transaction that has just committed may show some milliseconds late."""
         futures = self._cluster.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], **self._patience())
         try:
             found = await self._one(f"reading the offsets of {group}", futures[group], but=KafkaError.GROUP_ID_NOT_FOUND)
@@ -145,6 +148,20 @@ class KafkaAdmin:
                 await self._one(f"deleting group {name}", future, but=KafkaError.GROUP_ID_NOT_FOUND)
             except _AsItIs:
                 continue
+
+    async def _until(self, seen: Callable[[], Awaitable[bool]]) -> None:
+        """Wait, for about two seconds, until the brokers have heard of what the controller has done."""
+        for _ in range(100):
+            if await seen():
+                return
+            await asyncio.sleep(0.02)
+
+    async def _there(self, names: Sequence[str], count: int) -> bool:
+        return len(set(names) & set(await self.topics())) == count
+
+    async def _shows(self, name: str, configs: Mapping[str, str]) -> bool:
+        shown = (await self.describe([name]))[name].configs
+        return all(shown.get(key) == value for key, value in configs.items())
 
     def _patience(self) -> dict[str, Any]:
         return {"request_timeout": self._settings.reach_s}

@@ -1,5 +1,6 @@
 """What the commands ask of a real cluster: topics, settings, groups, offsets."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -38,7 +39,9 @@ async def test_a_group_shows_its_members_and_offsets_and_can_be_deleted(stack: T
     await member.until(lambda: bool(member.owned))
     await member.log.begin()
     await member.log.commit([Commit(Source(name, 0), 0, "frontier")])
-    assert await admin.offsets(group) == {Source(name, 0): Commit(Source(name, 0), 0, "frontier")}
+    async with asyncio.timeout(5):
+        while await admin.offsets(group) != {Source(name, 0): Commit(Source(name, 0), 0, "frontier")}:
+            await asyncio.sleep(0.02)
     assert [found.members for found in await admin.groups() if found.name == group] == [(slot,)]
     with pytest.raises(FailedError):
         await admin.delete_groups([group])
