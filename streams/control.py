@@ -1,19 +1,20 @@
-"""The control records that every worker hears: which flow is paused and who alerts. Kept on one compacted topic, by key."""
+"""The control records that every worker hears: which flow is paused, which version is applied, who alerts.
+
+They stand on one compacted topic of one partition, by key; a flow's versions are there as bundles (processors/flow/bundle.py).
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import pydantic
 
 from connectors.log import Outgoing, Publisher, Reader
+from processors.flow.bundle import CONTROL_TOPIC, Applied
 from processors.step import Signal
 from schemas.errors import FailedError
 from schemas.positions import Source
 
-TOPIC = "weft.control"
-PARTITIONS = 1  # so that all workers hear everything in one order
-CONFIGS = {"cleanup.policy": "compact", "segment.ms": "86400000", "min.cleanable.dirty.ratio": "0.1"}
 CATCH_UP_S = 5.0
 
 
@@ -22,7 +23,7 @@ class _Record(pydantic.BaseModel):
 
 
 class FlowPaused(_Record):
-    """Whether a flow is paused, who said so and why. Key: `flow/<name>/paused`."""
+    """Whether a flow is paused, who said so and why. Key: `pause/<flow>`."""
 
     kind: Literal["paused"] = "paused"
     flow: str
@@ -34,7 +35,7 @@ class FlowPaused(_Record):
     @property
     def key(self) -> str:
         """Its place on the topic."""
-        return f"flow/{self.flow}/paused"
+        return f"pause/{self.flow}"
 
 
 class Weights(_Record):
@@ -103,7 +104,7 @@ class BreakerState(_Record):
 
 
 Record: TypeAlias = FlowPaused | Weights | Alert | BreakerState
-_RECORD: pydantic.TypeAdapter[Record] = pydantic.TypeAdapter(Record)
+_RECORD: pydantic.TypeAdapter[Record] = pydantic.TypeAdapter(Annotated[Record, pydantic.Field(discriminator="kind")])
 
 
 class Control:
@@ -111,37 +112,31 @@ class Control:
 
     def __init__(self) -> None:
         self.records: dict[str, Record] = {}
+        self.applied = Applied()
         self.unreadable = 0
-        self._heard: dict[int, int] = {}  # next offset, by partition
-        self._listeners: list[Callable[[Record], None]] = []
-
-    def listen(self, listener: Callable[[Record], None]) -> None:
-        """Tell of what stands now and of what comes."""
-        self._listeners.append(listener)
-        for record in self.records.values():
-            listener(record)
+        self.changed: Callable[[], None] = lambda: None  # called after each record
+        self._next: dict[int, int] = {}  # offset, by partition
 
     def hear(self, partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
         """One record of the topic. One that can't be read is counted and left."""
-        if offset < self._heard.get(partition, 0):
+        if offset < self._next.get(partition, 0):
             return
-        self._heard[partition] = offset + 1
+        self._next[partition] = offset + 1
         name = (key or b"").decode("utf-8", "replace")
-        if value is None:
+        if name.startswith("flow/"):
+            self.applied.read([(key, value)])
+        elif value is None:
             self.records.pop(name, None)
-            return
-        try:
-            record = _RECORD.validate_json(value)
-        except pydantic.ValidationError:
-            self.unreadable += 1
-            return
-        self.records[name] = record
-        for listener in self._listeners:
-            listener(record)
+        else:
+            try:
+                self.records[name] = _RECORD.validate_json(value)
+            except pydantic.ValidationError:
+                self.unreadable += 1
+        self.changed()
 
     def paused(self, flow: str) -> FlowPaused | None:
         """The pause of a flow, if it stands."""
-        match self.records.get(f"flow/{flow}/paused"):
+        match self.records.get(f"pause/{flow}"):
             case FlowPaused(paused=True) as record:
                 return record
         return None
@@ -162,13 +157,13 @@ async def catch_up(reader: Reader, control: Control, within_s: float = CATCH_UP_
     """
     try:
         async with asyncio.timeout(within_s):
-            for partition in range(await reader.partitions(TOPIC)):
-                async for records in reader.read(Source(TOPIC, partition)):
+            for partition in range(await reader.partitions(CONTROL_TOPIC)):
+                async for records in reader.read(Source(CONTROL_TOPIC, partition)):
                     for offset, key, value in zip(records.offsets, records.keys, records.values, strict=True):
                         control.hear(partition, int(offset), key, value)
     except TimeoutError as error:
         raise FailedError(
-            f"the control topic {TOPIC} could not be read to its end within {within_s:g} s",
+            f"the control topic {CONTROL_TOPIC} could not be read to its end within {within_s:g} s",
             "look at the broker's health: a worker does not start before it knows which flows are paused",
         ) from error
 
@@ -176,4 +171,4 @@ async def catch_up(reader: Reader, control: Control, within_s: float = CATCH_UP_
 async def say(publisher: Publisher, records: Sequence[Record]) -> None:
     """Put records on the control topic, and wait until they are there."""
     keys = [record.key.encode() for record in records]
-    await publisher.publish(Outgoing(TOPIC, keys, [record.model_dump_json().encode() for record in records], partition=0))
+    await publisher.publish(Outgoing(CONTROL_TOPIC, keys, [record.model_dump_json().encode() for record in records], partition=0))

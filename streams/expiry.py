@@ -17,6 +17,7 @@ async def ask_expired(publisher: Publisher, flow: Flow, reviews: Reviews, owned:
     for source in owned:
         if source.topic != flow.topics.resume:
             continue
+        await reviews.read_on(source.partition)
         due = reviews.due(source.partition, now_ms)
         if not due:
             continue

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from streams.work import Work
 
@@ -69,10 +70,9 @@ class Flight:
     async def changed(self, timeout_s: float) -> None:
         """Wait for a batch to enter or leave, but not longer than that."""
         self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):  # wait_for would swallow a cancellation that comes with the change (until Python 3.12)
+                await self._changed.wait()
 
     def _tell(self) -> None:
         self._changed.set()

@@ -1,7 +1,7 @@
 """The lane: fetch, steps, settle for one flow in one worker. Plain asyncio against the ports of connectors/log.py; no Kafka, no Faust.
 
-Three loops run side by side: `fetching` brings work, `process` steps it (several batches at once), `settling` commits it, in order, one transaction
-at a time. What a batch changes (step state, trees, open reviews) counts only once its transaction has committed; when one fails, all behind it are
+Loops run side by side: `fetching` brings work, `process` steps it (several batches at once), `settling` commits it, in order, one
+transaction at a time; `expiring` watches over open reviews. What a batch changes (step state, trees, open reviews) counts only once its transaction has committed; when one fails, all behind it are
 void and read again from the committed offsets.
 """
 
@@ -27,7 +27,7 @@ from streams.work import Turn, Work, work_of
 
 
 class Lane:
-    """One flow in one worker. An exception out of `fetching`, `process` or `settling` must end the process."""
+    """One flow in one worker. An exception out of one of its loops must end the process."""
 
     def __init__(self, parts: LaneParts) -> None:
         self.flow = parts.flows[0]
@@ -49,16 +49,16 @@ class Lane:
     async def run(self) -> None:
         """All loops in one, until drained."""
         async with asyncio.TaskGroup() as tasks:
-            settling = tasks.create_task(self.settling())
+            others = [tasks.create_task(loop()) for loop in (self.settling, self.expiring)]
             await self.fetching(self.process)
             await self._emptied()
-            settling.cancel()
+            for task in others:
+                task.cancel()
 
     async def fetching(self, put: Callable[[Work], Awaitable[None]]) -> None:
         """Fetch until drained; hand over each work in order."""
         while not self._draining:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
-            await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, self._ownership.owned, self._clock.now_ms())
             fetched = await self._log.fetch(
                 self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), frozenset(self.flow.topics.consumed)
             )
@@ -68,6 +68,12 @@ class Lane:
                 self._flight.enter(work)
                 await put(work)
             self._pauses.full = self._flight.full and not await self._room()
+
+    async def expiring(self) -> None:
+        """Watch over the deadlines of open reviews, for ever."""
+        while True:
+            await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, list(self._ownership.owned), self._clock.now_ms())
+            await self._clock.sleep(self._bounds.expiry_s)
 
     async def process(self, work: Work) -> None:
         """Begin to step a work; returns at once."""

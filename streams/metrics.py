@@ -52,7 +52,9 @@ class Meters:
         )
         self._latency_s = Histogram(Metric.LATENCY_SECONDS, "Fetch to commit, oldest row.", ["flow"], buckets=_SECONDS, registry=registry)
         self._signals = Counter(Metric.SIGNALS, "Alerts.", ["flow", "kind", "step", "column"], registry=registry)
-        self._figure = Gauge(Metric.SIGNAL_FIGURE, "Last figures of an alert.", ["flow", "kind", "step", "column", "figure"], registry=registry)
+        self._figure = Gauge(
+            Metric.SIGNAL_FIGURE, "Last figures of an alert.", ["flow", "kind", "step", "column", "figure"], registry=registry
+        )
         self._failures = Counter(Metric.FAILURES, "Aborts and outages.", ["flow", "kind"], registry=registry)
         self._partitions = Gauge(Metric.PARTITIONS, "Partitions held now.", ["flow"], registry=registry)
         self._gauges = {
@@ -66,6 +68,7 @@ class Meters:
         self._waiting = Gauge(Metric.WAITING, "1 while a step waits.", ["flow", "step"], registry=registry)
         self._breakers = Gauge(Metric.BREAKER_OPEN, "1 while a breaker is not closed.", ["flow", "model"], registry=registry)
         self.last_failure = ""
+        self.held: int | None = None  # partitions; None before the first assignment
 
     def stepped(self, step: str, rows: int, seconds: float, counts: Mapping[str, float]) -> None:
         """See Watch."""
@@ -101,7 +104,8 @@ class Meters:
 
     def owns(self, sources: Sequence[Source]) -> None:
         """See Watch."""
-        self._partitions.labels(**self._constant).set(len(sources))
+        self.held = len(sources)
+        self._partitions.labels(**self._constant).set(self.held)
 
     def show(self, gauges: Mapping[Metric, float], waiting: Sequence[str], breakers: Mapping[str, bool]) -> None:
         """What stands at the moment of a scrape: steps that wait, models whose breaker is (True) not closed."""

@@ -79,6 +79,8 @@ class Ownership:
         head.states.clear()
         self._admission.dropped(head)
         self._ended.clear()
+        self._waits.update(head.waiting)
+        self._pauses.asleep.update({source: waiting.due_ms for source, waiting in head.waiting.items()})
         await self._parts.log.rewind(
             {source: head.spans[source].next if source in head.spans else mine.next for source, mine in self.owned.items()}
         )

@@ -1,5 +1,6 @@
 """The open reviews of a flow, as the owner of a resume partition sees them: read to the end before a decision is judged."""
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -33,9 +34,14 @@ class Reviews:
         self._reader = reader
         self._topic = topic
         self._partitions: dict[int, _Partition] = defaultdict(_Partition)
+        self._reading = asyncio.Lock()
 
     async def read_on(self, partition: int) -> None:
         """Read the reviews' partition to its end as of now."""
+        async with self._reading:
+            await self._read_on(partition)
+
+    async def _read_on(self, partition: int) -> None:
         mine = self._partitions[partition]
         async for records in self._reader.read(Source(self._topic, partition), mine.next):
             for offset, key, value in zip(records.offsets.tolist(), records.keys, records.values, strict=True):

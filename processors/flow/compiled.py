@@ -24,6 +24,14 @@ class Writer(Protocol):
         """
 
 
+class Notes(Writer, Protocol):
+    """Encodes the details of rows: whichever columns are there, the others null."""
+
+    @property
+    def schema_json(self) -> str:
+        """The Avro schema of what it writes, so that a block explains itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of a flow. Durations in seconds."""
@@ -69,7 +77,7 @@ class Flow:
     gives: tuple[Mapping[str, pa.DataType], ...]  # per step, the columns it adds: what an approving reviewer must set in its place
     result: Writer
     result_type: str  # full name of the result's schema, e.g. flights.DelayDecision
-    details: Writer  # every column of the flow, nullable: what `weft explain` prints
+    details: Notes  # every column of the flow, nullable: what `weft explain` prints
     id_column: str | None
     time_column: str | None
     reads_headers: bool

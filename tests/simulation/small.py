@@ -97,7 +97,9 @@ class Count:
 
 def small_flow(decide: Callable[[int, int], Verdict | None] = lambda n, attempt: None, **changes: Any) -> Flow:
     """numbers -> ask -> count."""
-    topics = Topics("in", "out", "f.dead", "f.quarantine", "f.reviews", "f.resume", ("f.retry.a", "f.retry.b"), "f.generations", "f.ledger", "f.signed")
+    topics = Topics(
+        "in", "out", "f.dead", "f.quarantine", "f.reviews", "f.resume", ("f.retry.a", "f.retry.b"), "f.generations", "f.ledger", "f.signed"
+    )
     return replace(
         Flow("f", "1.0.0", topics, Limits(retries_s=(0.05, 0.1), review_s=60.0), "none", (Numbers(), Ask(decide), Count()),
              ({"n": pa.int64(), "id": pa.string()}, {"rule": pa.string()}, {}), Lines(), "tests.Number", Lines(), "id", None, True),
@@ -123,8 +125,12 @@ class World:
         publisher = MemoryPublisher(self.broker)
         log = log or MemoryLog(self.broker, "f", slot)
         signer = Signer(publisher, flow.topics.checkpoints, self.key, SystemClock())
-        settings = {"poll_s": 0.02, "room_s": 0.05, "revoke_s": 0.2, "stalled_s": 2.0} | bounds
-        return Lane(LaneParts(log, MemoryReader(self.broker), publisher, (flow,), "weft", SystemClock(), signer, NoWatch(), bounds=Bounds(**settings)))
+        settings = {"poll_s": 0.02, "room_s": 0.05, "revoke_s": 0.2, "stalled_s": 2.0, "expiry_s": 0.02} | bounds
+        return Lane(
+            LaneParts(
+                log, MemoryReader(self.broker), publisher, (flow,), "weft", SystemClock(), signer, NoWatch(), bounds=Bounds(**settings)
+            )
+        )
 
     async def send(self, numbers: Sequence[object], topic: str = "in") -> None:
         for at, number in enumerate(numbers):

@@ -1,0 +1,142 @@
+"""A Faust worker process that runs one slot of a flow: `python -m streams.worker --flow NAME --slot K --of N`.
+
+The lane has a consumer and a producer of its own; Faust carries its batches from fetch to steps through a channel, hears the control
+topic, and serves the web views. Faust's group is new at every start, so that nothing waits for the one of a worker that was killed.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import faust
+from mode.utils.queues import ThrowableQueue
+
+from connectors.kafka.admin import KafkaAdmin
+from processors.flow.bundle import CONTROL_TOPIC
+from schemas.errors import WeftError
+from streams.host import LaneHost, die
+from streams.logs import log_to_stderr
+from streams.settings import load
+from streams.slot import Slot
+from streams.web import mount
+from streams.wiring import Fabric, fabric
+from streams.work import Work
+
+_PR_SET_PDEATHSIG = 1
+_AGENTS_S = 5.0
+
+
+class Works(faust.Channel[Work]):
+    """A channel with a plain queue: Faust's own is emptied whenever its control group rebalances, and a batch would be lost."""
+
+    @property
+    def queue(self) -> ThrowableQueue[Any]:
+        """One work at most: the lane bounds what is in flight."""
+        if self._queue is None:
+            self._queue = ThrowableQueue(maxsize=1)
+        return self._queue
+
+
+def worker_of(parts: Fabric, group: str) -> faust.Worker:
+    """The Faust worker with everything in it."""
+    app = _app(parts, group)
+    works = Works(app)
+
+    async def put(work: Work) -> None:
+        async with asyncio.timeout(_AGENTS_S):
+            while not works.subscriber_count:  # the agent is about to start
+                await asyncio.sleep(0.005)
+        await works.send(value=work)
+
+    async def ended() -> None:
+        await worker.stop()
+
+    host = LaneHost(parts, put, ended)
+
+    async def batches(stream: Any) -> None:
+        """Steps each work."""
+        async for work in stream:
+            await host.process(work)
+
+    async def control(stream: Any) -> None:
+        """Hears what all workers must hear."""
+        async for event in stream.events():
+            message = event.message
+            host.control.hear(message.partition, message.offset, message.key, message.value)
+
+    app.agent(works, name="batches")(batches)
+    topic = app.topic(CONTROL_TOPIC, key_serializer="raw", value_serializer="raw", allow_empty=True)
+    app.agent(topic, name="control")(control)
+    mount(app, host)
+    worker = faust.Worker(app, host, quiet=True, redirect_stdouts=False, override_logging=False)
+    return worker
+
+
+def _app(parts: Fabric, group: str) -> faust.App:
+    brokers = ";".join(f"kafka://{server.strip()}" for server in parts.kafka.bootstrap.split(","))
+    return faust.App(
+        group,
+        broker=brokers,
+        datadir=str(parts.slot.faust_folder),
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=3600.0,  # nobody reads on from this group's offsets
+        stream_wait_empty=False,
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        web_port=parts.slot.web_port(),
+    )
+
+
+def run(slot: Slot, parts: Fabric) -> NoReturn:
+    """Run until told to end; exits with 0 after a drain."""
+    group = slot.control_group(uuid.uuid4().hex[:12])
+    shutil.rmtree(slot.faust_folder, ignore_errors=True)
+    slot.fault_file.unlink(missing_ok=True)
+    try:
+        worker_of(parts, group).execute_from_commandline()
+    finally:
+        with contextlib.suppress(WeftError):
+            asyncio.run(KafkaAdmin(parts.kafka).delete_groups([group]))
+        shutil.rmtree(slot.faust_folder, ignore_errors=True)
+
+
+def die_with(parent: int) -> None:
+    """Be told to end when the parent process does."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="python -m streams.worker", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--flow", required=True)
+    parser.add_argument("--slot", type=int, required=True, help="from 0")
+    parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
+    parser.add_argument("--parent", type=int, help="end when this process does, which must have started this one")
+    asked = parser.parse_args(arguments)
+    if asked.parent is not None:
+        die_with(asked.parent)
+    log_to_stderr()
+    settings = load()
+    slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
+    try:
+        parts = fabric(slot, settings)
+    except WeftError as error:
+        die(slot, error, started=False)
+        raise
+    run(slot, parts)
+
+
+if __name__ == "__main__":
+    main()
