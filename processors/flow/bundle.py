@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from processors.flow.check import check
-from processors.flow.project import Project, RecordingProject
+from processors.flow.project import Project
 from schemas.errors import FlowError
 
 CONTROL_TOPIC = "weft.control"
@@ -63,10 +63,9 @@ def bundle(project: Project, name: str) -> Bundle:
     Raises:
         FlowError: it has mistakes, or is too large for a record.
     """
-    recorded = RecordingProject(project)
-    checked = check(recorded, name)
+    checked = check(project, name)
     spec = checked.sound()
-    made = Bundle(spec.flow, spec.version, recorded.files)
+    made = Bundle(spec.flow, spec.version, checked.files)
     if len(made.encode()) > MAX_BYTES:
         largest = max(made.files, key=lambda path: len(made.files[path]))
         sentence = f"{name} and the files that it names have {len(made.encode()):,} bytes; {MAX_BYTES:,} fit into a record"

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from processors.flow.bundle import Bundle
-from processors.flow.check import Checked, Placed, check
+from processors.flow.check import Checked, check
 from processors.flow.compiled import Flow, Limits
 from processors.flow.dedupe import Dedupe
+from processors.flow.placing import Placed
 from processors.flow.plan import Parts
 from processors.flow.project import FrozenProject, Project
 from processors.flow.spec import FlowFile

@@ -6,21 +6,21 @@ from typing import Any
 import pyarrow as pa
 
 from processors.flow.plan import Plan, Site
-from processors.flow.spec import FlowFile
+from processors.flow.spec import Input
 from processors.flow.words import FIRST, step_modules
 
 
-def decode_plan(site: Site, spec: FlowFile) -> Plan | None:
+def decode_plan(site: Site, told: Input) -> Plan | None:
     """The plan of `decode`; None, and a mistake, where there is no such contract."""
     at = site.below("input")
-    if at.contract(spec.input.contract, "schema") is None:
+    if at.contract(told.contract, "schema") is None:
         return None
     module: Any = step_modules()[FIRST]
-    told = spec.input.model_dump(by_alias=True)
+    said = told.model_dump(by_alias=True)
     known = {info.alias or name for name, info in module.Spec.model_fields.items()}
-    plan: Plan = module.plan(module.Spec.model_validate({word: value for word, value in told.items() if word in known}), at, {})
-    _check_column(at, "id", spec.input.id, plan.gives, _names_events, "text or a whole number")
-    _check_column(at, "time", spec.input.time, plan.gives, pa.types.is_timestamp, "a timestamp")
+    plan: Plan = module.plan(module.Spec.model_validate({word: value for word, value in said.items() if word in known}), at, {})
+    _check_column(at, "id", told.id, plan.gives, _names_events, "text or a whole number")
+    _check_column(at, "time", told.time, plan.gives, pa.types.is_timestamp, "a timestamp")
     return plan
 
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from processors.flow.placing import Placement
 from processors.flow.plan import Site
-from processors.flow.spec import FlowFile
+from processors.flow.spec import Result
 from schemas.codecs.layout import Layout
 
 _TIME_UNITS = ("s", "ms", "us", "ns")
 
 
-def check_result(site: Site, spec: FlowFile, columns: Mapping[str, pa.DataType]) -> None:
+def check_result(site: Site, told: Result, placement: Placement) -> None:
     """A field without a default needs a column of its name, and each column of a field's name must fit the field's type."""
     at = site.below("result")
-    contract = at.contract(spec.result.contract, "schema")
+    contract = at.contract(told.contract, "schema")
     if contract is None:
         return
     try:
@@ -22,10 +23,13 @@ def check_result(site: Site, spec: FlowFile, columns: Mapping[str, pa.DataType])
     except ValueError as error:
         at.mistake("schema", str(error))
         return
+    columns = placement.columns
+    if placement.whole and columns.keys().isdisjoint(field.name for field in fields):
+        at.mistake("schema", f"no step gives any field of {contract.name}: every result would be the same")
     for field in fields:
         wanted = field.kind.arrow
         if field.name not in columns:
-            if not field.has_default:
+            if not field.has_default and placement.whole:
                 at.mistake(
                     "schema", f"{contract.name} needs `{field.name}` ({wanted}), and no step gives it", hint=_near(field.name, columns)
                 )

@@ -8,9 +8,9 @@ A step is a module `processors/steps/<word>.py` with two names:
 
     def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan
 
-`plan` type-checks against the columns that are there, tells its mistakes to `at`, and always answers with a Plan, so that the steps behind it are
-checked too. It raises for nothing that a person can write. `Plan.build` is only called when the flow has no mistakes. (A Spec whose own meaning of
-`when` is not "run the step only on these rows" sets `own_when: ClassVar[bool] = True`; filter and decide do.)
+`plan` type-checks against the columns that are there, tells its mistakes to `at`, and always answers with a Plan, so that the steps
+behind it are checked too. It raises for nothing that a person can write. `Plan.build` is only called when the flow has no mistakes. A
+Spec whose own meaning of `when` is not "run the step only on these rows" sets `own_when: ClassVar[bool] = True`; filter and decide do.
 """
 
 import difflib
@@ -64,6 +64,7 @@ class Plan:
     gives: Mapping[str, pa.DataType]  # columns added or replaced
     build: Callable[[Parts], Step]
     nullable: frozenset[str] = frozenset()  # of those given
+    complete: bool = True  # False where a mistake (told) keeps it from knowing all that it gives
     pauses: bool = False  # an unreachable port pauses the lane at this step (else it degrades by itself)
 
 
@@ -79,6 +80,7 @@ class Site:
         self.path = path
         self.nullable = nullable  # those of the columns that are there which may be null
         self.later: Mapping[str, str] = {}  # for columns that are not there yet: what to do
+        self.unsure: frozenset[str] = frozenset()  # the columns that are there, where a step before is broken and others may be missing
 
     @property
     def data(self) -> Any:
@@ -93,9 +95,7 @@ class Site:
 
     def below(self, *path: str | int) -> "Site":
         """A place inside this one."""
-        site = Site(self.project, self.page, self.mistakes, (*self.path, *path), self.nullable)
-        site.later = self.later
-        return site
+        return self._like(Site(self.project, self.page, self.mistakes, (*self.path, *path), self.nullable))
 
     def mistake(
         self,
@@ -111,13 +111,16 @@ class Site:
 
         With `wrong_word` and the `valid` ones the hint is the nearest of these, else the list of them.
         """
+        words = frozenset(valid)
+        if self.unsure and words == self.unsure:
+            return
         mark = self.page.mark((*self.path, *_steps(path)), key)
-        self._add(mark, sentence, hint or self.later.get(wrong_word) or nearest(wrong_word, valid))
+        self._add(mark, sentence, hint or self.later.get(wrong_word) or nearest(wrong_word, words))
 
     def open(self, kind: Kind, name: str, said_at: str | Path = "", suffix: str = ".yaml", required: bool = True) -> "Site | None":
         """The file `<kind>/<name><suffix>`, YAML or JSON, as a place of its own.
 
-        None, and a mistake at `said_at` here if `required`, where there is no such file; None also where its text can't be read (told there).
+        None where there is no such file, and a mistake at `said_at` here if `required`; None also where it can't be read (told there).
         """
         file = self.project.read(kind, name + suffix)
         if file is None:
@@ -126,8 +129,7 @@ class Site:
                 self.mistake(said_at, f"there is no file {where}", wrong_word=name, valid=self.project.names(kind, suffix))
             return None
         page = parse(file.path, file.text)
-        site = Site(self.project, page, self.mistakes, nullable=self.nullable)
-        site.later = self.later
+        site = self._like(Site(self.project, page, self.mistakes, nullable=self.nullable))
         for problem in page.problems:
             site._add(problem.mark, problem.sentence, "")
         return None if page.problems else site
@@ -188,6 +190,10 @@ class Site:
                 path.append(part)
                 value = value[part]
         return tuple(path)
+
+    def _like(self, site: "Site") -> "Site":
+        site.later, site.unsure = self.later, self.unsure
+        return site
 
     def _add(self, mark: Mark, sentence: str, hint: str) -> None:
         found = Mistake(self.page.file, mark.line, mark.column, sentence, hint)

@@ -1,7 +1,7 @@
 """Reads YAML and JSON into plain values and remembers where each value stands.
 
-A subset of YAML 1.2: strings, numbers, true and false, null, lists, maps with string keys. No tags, no dates, no `yes` and `on` as booleans, and no
-object is ever built from a tag.
+A subset of YAML 1.2: strings, numbers, true and false, null, lists, maps with string keys. No tags, no dates, no `yes` and `on` as
+booleans, and no object is ever built from a tag.
 """
 
 import re
@@ -66,7 +66,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 _SCALARS: Mapping[str, Callable[[str], Any]] = {
-    "tag:yaml.org,2002:str": str,
+    "tag:yaml.org,2002:str": lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16"),  # JSON writes pairs
     "tag:yaml.org,2002:int": int,
     "tag:yaml.org,2002:float": float,
     "tag:yaml.org,2002:bool": lambda text: text == "true",
@@ -98,7 +98,7 @@ class _Walk:
             try:
                 return _SCALARS[node.tag](node.value)
             except ValueError:
-                self.problems.append(Problem(mark, "this number is too long to read"))
+                self.problems.append(Problem(mark, "this value can't be read"))
                 return None
         self.problems.append(Problem(mark, f"the tag {node.tag!r} is not read here"))
         return None

@@ -111,7 +111,7 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
         return Enrich(name, key, objects, spec.into, spec.missing, parts.lookup, cache, parts.clock)
 
     nullable = frozenset(f"{spec.into}_{field}" for field in objects.nullable)
-    return Plan(name, frozenset(key.columns), gives, build, nullable, pauses=True)
+    return Plan(name, frozenset(key.columns), gives, build, nullable, complete=len(objects.schema) > 1, pauses=True)
 
 
 def _template(text: str, at: Site, columns: Mapping[str, pa.DataType]) -> Template:

@@ -152,7 +152,7 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
         return Infer(name, tuple(_rung(rung, spec, parts, gives) for rung in rungs), gives, pauses, review)
 
     given = {**{field.name: field.type for field in gives}, MODEL: pa.string(), DEGRADED: pa.bool_()}
-    return Plan(name, frozenset(needs), given, build, pauses=pauses)
+    return Plan(name, frozenset(needs), given, build, complete=len(gives) > 0, pauses=pauses)
 
 
 def _rung(rung: Manifest | Expression, spec: Spec, parts: Parts, gives: pa.Schema) -> Rung:

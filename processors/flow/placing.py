@@ -1,0 +1,119 @@
+"""Puts a flow's steps in their places: each is planned against the columns that those before it give."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from processors.cel.expression import Expression
+from processors.cel.site import expression
+from processors.flow.first import decode_plan
+from processors.flow.plan import Plan, Site
+from processors.flow.spec import Input
+from processors.flow.words import FIRST, step_modules, words
+
+Columns = Mapping[str, pa.DataType]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A step in its place."""
+
+    word: str
+    line: int
+    plan: Plan
+    when: Expression | None = None
+
+
+class Placement(NamedTuple):
+    """All steps that could be placed. Not `whole` where one could not: then columns behind it may be missing without a mistake."""
+
+    steps: tuple[Placed, ...]
+    columns: Columns
+    whole: bool
+
+
+class _Told(NamedTuple):
+    """A step as it stands in the file; without a spec where that has mistakes."""
+
+    word: str
+    at: Site
+    spec: Any | None
+
+
+def place(site: Site, told: Input | None) -> Placement:
+    """Place every step; `site` is the whole file, `told` its input (None where that has mistakes)."""
+    trial = _place(Site(site.project, site.page, []), told, {})
+    givers: dict[str, Placed] = {}
+    for step in trial.steps:
+        for name in step.plan.gives:
+            givers.setdefault(name, step)
+    return _place(site, told, givers)
+
+
+def _place(site: Site, told: Input | None, givers: Mapping[str, Placed]) -> Placement:
+    first = decode_plan(site, told) if told else None
+    steps = _told(site)
+    if first is None:
+        return Placement((), {}, False)
+    placed = [Placed(FIRST, site.page.mark(("input",), key=True).line, first)]
+    columns, nullable, whole = dict(first.gives), first.nullable, True
+    for word, at, spec in steps:
+        if spec is None:
+            whole = False
+            continue
+        line = site.page.mark(at.path, key=True).line
+        at.nullable = nullable
+        at.unsure = frozenset() if whole else frozenset(columns)
+        at.later = {
+            name: f"`{giver.plan.name}` gives it in line {giver.line}: move that step up"
+            for name, giver in givers.items()
+            if giver.line > line
+        }
+        step = _planned(word, at, spec, columns, placed)
+        placed.append(step)
+        whole = whole and step.plan.complete
+        gives = step.plan.gives
+        columns |= gives
+        nullable = nullable | gives.keys() if step.when else (nullable - gives.keys()) | step.plan.nullable
+    return Placement(tuple(placed), columns, whole)
+
+
+def _told(site: Site) -> Sequence[_Told]:
+    """Each step's word, place and spec."""
+    found: list[_Told] = []
+    listed = site.data.get("steps")
+    for index, step in enumerate(listed if isinstance(listed, list) else ()):
+        at = site.below("steps", index)
+        if not isinstance(step, dict) or len(step) != 1:
+            at.mistake(
+                (), "a step is one word and what it is told", hint='e.g. `- filter: {when: "departed_at == null", reason: cancelled}`'
+            )
+            found.append(_Told("", at, None))
+            continue
+        word = next(iter(step))
+        at = at.below(word)
+        if word in words():
+            found.append(_Told(word, at, at.load(step_modules()[word].Spec)))
+            continue
+        hint = "the flow's `input` says how events are decoded" if word == FIRST else ""
+        at.mistake((), f"there is no step `{word}`", wrong_word=word, valid=words(), hint=hint, key=True)
+        found.append(_Told(word, at, None))
+    return found
+
+
+def _planned(word: str, at: Site, spec: Any, columns: Columns, before: Sequence[Placed]) -> Placed:
+    known = len(at.mistakes)
+    source = None if getattr(spec, "own_when", False) else getattr(spec, "when", None)
+    when = None if source is None else expression(at, "when", source, columns)
+    plan: Plan = step_modules()[word].plan(spec, at, columns)
+    missing = sorted(plan.needs - columns.keys()) if len(at.mistakes) == known else ()
+    for name in missing:
+        at.mistake((), f"there is no column `{name}` here", wrong_word=name, valid=columns, key=True)
+    if any(plan.name == other.plan.name for other in before):
+        at.mistake((), f"there are two steps `{plan.name}`", hint="give this one a `name` of its own", key=True)
+    for name, type_ in plan.gives.items() if when else ():
+        if columns.get(name, type_) != type_:
+            at.mistake("when", f"`{name}` would be {columns[name]} in some rows and {type_} in others", hint="give it another name")
+    return Placed(word, at.page.mark(at.path, key=True).line, plan, when)
