@@ -1,7 +1,7 @@
 """The verification: reads a flow's topics alone and proves that every event ended in exactly one outcome.
 
-It is right while workers run: signed heads are read first, then the ledger, then outcomes. What does not agree is compared again after a pause
-and a second reading; only what still does not agree, though both sides were read past it, is a finding.
+It is right while workers run: signed heads are read first, then the ledger, then outcomes. What does not agree is compared again after a
+pause and a second reading; only what still does not agree, though both sides were read past it, is a finding.
 """
 
 from collections import Counter
