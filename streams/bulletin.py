@@ -1,4 +1,4 @@
-"""What a worker tells all others, on the control topic: alerts of committed batches, and breakers that open or close. May be lost in a crash."""
+"""What a worker tells all others on the control topic: alerts of committed batches, breakers that turn. A crash may lose some."""
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import mode
@@ -18,7 +19,6 @@ from schemas.vocabulary import Exit
 from streams.bulletin import Bulletin
 from streams.control import Control, catch_up
 from streams.lane import Lane
-from streams.ledger.signer import Signer
 from streams.metrics import Meters, Metric
 from streams.slot import Slot
 from streams.wiring import Fabric, lane_of
@@ -112,10 +112,10 @@ class LaneHost(mode.Service):
         lane, signer = lane_of(self.parts, self.control, self.meters)
         await lane.start()
         self.lane = lane
-        self.control.changed = self._heard
-        self._heard()
+        self.control.changed = partial(self._heard, lane)
+        self._heard(lane)
         LOGGER.info("started %s after %.2f s", lane.flow.ident, _age_s())
-        loops = (lane.settling(), signer.run(), self.bulletin.run())
+        loops = (lane.settling(), lane.expiring(), signer.run(), self.bulletin.run())
         self._loops = [asyncio.create_task(self._guarded(loop)) for loop in loops]
         self._fetching = asyncio.create_task(self._guarded(lane.fetching(self._received)))
 
@@ -125,14 +125,12 @@ class LaneHost(mode.Service):
             LOGGER.info("first batch after %.2f s", self.first_batch_s)
         await self._put(work)
 
-    def _heard(self) -> None:
+    def _heard(self, lane: Lane) -> None:
         """The control topic said something: pause, resume, or start again under another version."""
-        assert self.lane is not None
-        pause = self.control.paused(self.lane.flow.name)
-        act = self.lane.pause if pause else self.lane.resume
+        act = lane.pause if self.control.paused(lane.flow.name) else lane.resume
         act(PAUSED)
-        current = self.control.applied.current.get(self.lane.flow.name)
-        if current is not None and current != self.lane.flow.version:
+        current = self.control.applied.current.get(lane.flow.name)
+        if current is not None and current != lane.flow.version:
             LOGGER.info("version %s was applied: this worker drains and starts again", current)
             self.leave()
 
