@@ -1,0 +1,1 @@
+"""Running flows: the supervisor of a machine's workers, what it watches, how far behind a flow is."""

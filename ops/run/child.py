@@ -1,0 +1,105 @@
+"""One slot's worker process: started, watched, started again with a growing pause, told to end."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from streams.slot import Slot
+
+FIRST_S, MOST_S, HEALTHY_S = 0.1, 30.0, 60.0
+LOG_BYTES = 20 << 20  # of a slot's log file; then it is moved to worker.log.1
+
+
+@dataclass(slots=True)
+class BackOff:
+    """How long to wait before the next start: doubles with each failure, begins anew after a healthy while."""
+
+    wait_s: float = 0.0
+
+    def failed(self, lived_s: float) -> float:
+        """The pause after a worker that lived so long."""
+        self.wait_s = FIRST_S if lived_s >= HEALTHY_S or not self.wait_s else min(MOST_S, self.wait_s * 2)
+        return self.wait_s
+
+
+class Child:
+    """The worker of a slot. `now` is monotonic, in seconds."""
+
+    def __init__(self, slot: Slot, environment: Mapping[str, str], now: Callable[[], float]) -> None:
+        self.slot, self._environment, self._now = slot, environment, now
+        self._process: subprocess.Popen[bytes] | None = None
+        self._back_off = BackOff()
+        self._started_s = 0.0
+        self._due_s = 0.0  # of the next start
+        self.starts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process is not None else None
+
+    def tend(self) -> str:
+        """See that it runs; a sentence for people if it has just ended, else nothing."""
+        if self._process is None:
+            if self._now() >= self._due_s:
+                self._start()
+            return ""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        self._process = None
+        if code == 0:  # it asked to be started again
+            return ""
+        wait_s = self._back_off.failed(self._now() - self._started_s)
+        self._due_s = self._now() + wait_s
+        return f"{self.slot.name} {_ended(code)}{self._fault()}; it is started again in {wait_s:g} s"
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send a signal, if it runs."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code, if it ends within this time; 0 if it does not run."""
+        if self._process is None:
+            return 0
+        try:
+            return self._process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _start(self) -> None:
+        slot = self.slot
+        slot.folder.mkdir(parents=True, exist_ok=True)
+        if slot.log_file.exists() and slot.log_file.stat().st_size > LOG_BYTES:
+            slot.log_file.replace(slot.log_file.with_suffix(".log.1"))
+        asked = ["--flow", slot.flow, "--slot", str(slot.number), "--of", str(slot.of), "--parent", str(os.getpid())]
+        with slot.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streams.worker", *asked],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(self._environment),
+                start_new_session=True,  # ctrl-C reaches the supervisor alone, which drains its workers
+            )
+        self._started_s = self._now()
+        self.starts += 1
+
+    def _fault(self) -> str:
+        """What the worker itself said of its end."""
+        try:
+            said = json.loads(self.slot.fault_file.read_text())
+            return f" ({said['sentence']}" + (f"; {said['hint']})" if said["hint"] else ")")
+        except (OSError, ValueError, KeyError):
+            return f" (see {self.slot.log_file})"
+
+
+def _ended(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

@@ -1,0 +1,141 @@
+"""Runs the workers of a flow on this machine: starts them, starts them again when they end, drains them when told to.
+
+A worker dies with its supervisor: the kernel tells it to end, and it drains.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from ops.run.child import Child
+from ops.run.watching import Watching
+from schemas.errors import UsageError
+from schemas.vocabulary import Exit
+from streams.slot import Slot, run_folder
+
+TICK_S, LOOK_S = 0.05, 0.5
+DRAIN_S = 12.0  # then it is killed: what it had in flight is read again
+IDLE_LOOKS = 3  # so often in a row, with nothing settled between
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `sources` are all partitions that the flow consumes, as `topic/partition`."""
+
+    flow: str
+    workers: int
+    data: Path
+    environment: Mapping[str, str]
+    sources: frozenset[str]
+    until_idle: bool = False
+
+    def slots(self) -> Sequence[Slot]:
+        """The slots, from 0."""
+        return [Slot(self.flow, number, self.workers, self.data) for number in range(self.workers)]
+
+
+class Supervisor:
+    """One run. `say` is told sentences for people, `show` how the workers stand, twice a second."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None], show: Callable[[Watching], None]) -> None:
+        self._plan, self._say, self._show = plan, say, show
+        self.children = [Child(slot, plan.environment, time.monotonic) for slot in plan.slots()]
+        self.watching = Watching(plan.slots())
+        self._told = threading.Event()
+        self._hurry = threading.Event()
+        self._quiet_looks = 0
+        self._quiet_rows = -1
+
+    def run(self) -> Exit:
+        """Until a signal, or until there is nothing to do if the plan says so.
+
+        Raises:
+            UsageError: this flow is run from this data folder already.
+        """
+        with locked(self._plan), self._signals():
+            try:
+                self._tend()
+            finally:
+                code = self._drain()
+                self.watching.close()
+        return code
+
+    def _tend(self) -> None:
+        look_s = 0.0
+        while not self._told.wait(TICK_S):
+            for child in self.children:
+                if sentence := child.tend():
+                    self._say(sentence)
+            if time.monotonic() >= look_s:
+                look_s = time.monotonic() + LOOK_S
+                self.watching.look()
+                self._show(self.watching)
+                if self._plan.until_idle and self._has_ended():
+                    return
+
+    def _has_ended(self) -> bool:
+        """Whether the workers were idle for several looks, and settled nothing between."""
+        rows = self.watching.tally.rows
+        quiet = self.watching.idle(self._plan.sources) and rows == self._quiet_rows
+        self._quiet_looks = self._quiet_looks + 1 if quiet else 0
+        self._quiet_rows = rows
+        return self._quiet_looks >= IDLE_LOOKS
+
+    def _drain(self) -> Exit:
+        for child in self.children:
+            child.tell(signal.SIGTERM)
+        deadline = time.monotonic() + DRAIN_S
+        code = Exit.DONE
+        for child in self.children:
+            while (ended := child.wait(TICK_S)) is None and time.monotonic() < deadline and not self._hurry.is_set():
+                continue
+            if ended is None:
+                child.tell(signal.SIGKILL)
+                child.wait(DRAIN_S)
+                self._say(f"{child.slot.name} did not drain in time and was killed; what it had in flight is read again next time")
+            if ended != 0:
+                code = Exit.FAILED
+        return code
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def told(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            if self._told.is_set():
+                self._hurry.set()
+            self._told.set()
+
+        before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def locked(plan: Plan) -> Iterator[None]:
+    """Hold the flow's folder. The kernel lets go of it however this process ends."""
+    folder = run_folder(plan.data, plan.flow)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(handle, 20, 0).decode().strip() or "another process"
+            raise UsageError(
+                f"{plan.flow} is run from {plan.data} already, by process {holder}", f"end that one first: kill {holder}"
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,88 @@
+"""What the workers of a flow say of themselves, added up."""
+
+import json
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.slot import Slot
+
+TIMEOUT_S = 2.0
+
+
+def ask(slot: Slot) -> Mapping[str, Any] | None:
+    """The slot's /flows; None if no worker answers there."""
+    port = slot.kept_port()
+    if port is None:
+        return None
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/flows", timeout=TIMEOUT_S) as answer:
+            said: Mapping[str, Any] = json.load(answer)
+    except (OSError, ValueError):
+        return None
+    return said if said.get("slot") == slot.number else None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows settled since the supervisor started, by verdict, over all workers and their restarts."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    per_s: float = 0.0
+    _seen: dict[int, tuple[int, Counter[str]]] = field(default_factory=dict)  # by slot: pid, what it said last
+    _marks: list[tuple[float, int]] = field(default_factory=list)  # (when, rows) of the last seconds
+    _now: Callable[[], float] = time.monotonic
+
+    def add(self, status: Mapping[str, Any]) -> None:
+        """What a worker says now; what it said before is part of it."""
+        lane = status.get("lane")
+        if lane is None:
+            return
+        pid, said = status["pid"], Counter[str](lane["verdicts"])
+        before = self._seen.get(status["slot"])
+        self.verdicts += said - before[1] if before is not None and before[0] == pid else said
+        self._seen[status["slot"]] = pid, said
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.verdicts.total()
+
+    def mark(self, window_s: float = 5.0) -> None:
+        """Measure the rate."""
+        now = self._now()
+        self._marks = [mark for mark in self._marks if now - mark[0] <= window_s] + [(now, self.rows)]
+        first = self._marks[0]
+        self.per_s = (self.rows - first[1]) / (now - first[0]) if now > first[0] else 0.0
+
+
+class Watching:
+    """Asks all workers."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self._slots = list(slots)
+        self._pool = ThreadPoolExecutor(len(self._slots), thread_name_prefix="ask")
+        self.tally = Tally()
+        self.statuses: dict[int, Mapping[str, Any]] = {}
+
+    def look(self) -> None:
+        """Ask them now."""
+        answers = self._pool.map(ask, self._slots)
+        self.statuses = {slot.number: answer for slot, answer in zip(self._slots, answers, strict=True) if answer is not None}
+        for status in self.statuses.values():
+            self.tally.add(status)
+        self.tally.mark()
+
+    def idle(self, sources: frozenset[str]) -> bool:
+        """Whether every worker is idle, and together they hold all these partitions."""
+        lanes = [status["lane"] for status in self.statuses.values() if status.get("lane")]
+        held = {source for lane in lanes for source in lane["sources"]}
+        return len(lanes) == len(self._slots) and all(lane["idle"] for lane in lanes) and sources <= held
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
