@@ -1,0 +1,84 @@
+"""The command line itself: help, errors, exit codes, JSON, completion. Each row of the table is tried."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops.cli.commands import COMMANDS
+from schemas.vocabulary import Exit
+
+WEFT = Path(sys.executable).with_name("weft")
+
+
+def weft(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([WEFT, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def test_help_lists_every_command_with_its_line() -> None:
+    shown = weft("--help", COLUMNS="200")
+    assert shown.returncode == Exit.DONE
+    for row in COMMANDS:
+        assert row.name in shown.stdout
+        assert row.help in shown.stdout
+
+
+def test_no_argument_at_all_shows_the_help() -> None:
+    assert weft().stdout == weft("--help").stdout
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=[row.name for row in COMMANDS])
+def test_every_command_explains_itself(row: tuple[str, str, str, str]) -> None:
+    shown = weft(row[0], "--help")
+    assert shown.returncode == Exit.DONE, shown.stderr
+    assert f"weft {row[0]}" in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [("upp",), ("up", "--nonsense"), ("logs",), ("status", "--only", "nothing")])
+def test_a_wrong_command_line_is_exit_2_without_a_traceback(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    refused = weft("--data", str(tmp_path), *arguments)
+    assert refused.returncode == Exit.USAGE
+    assert refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_misspelt_command_names_the_nearest() -> None:
+    assert "'status'" in weft("statis").stderr
+
+
+def test_a_wrong_settings_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "weft.toml").write_text("nonsense = 1\n")
+    refused = weft("--project", str(tmp_path), "status")
+    assert refused.returncode == Exit.USAGE
+    assert refused.stderr.startswith("error: ")
+    assert "what to do: " in refused.stderr
+    assert len(refused.stderr.splitlines()) == 2
+
+
+def test_what_is_piped_has_no_colours(tmp_path: Path) -> None:
+    shown = weft("--data", str(tmp_path), "status", "--only", "kafka,redis")
+    assert "kafka" in shown.stdout
+    assert "\x1b" not in shown.stdout + shown.stderr
+
+
+def test_doctor_is_json_of_small_objects(tmp_path: Path) -> None:
+    shown = weft("--data", str(tmp_path), "doctor", "--json")
+    findings = json.loads(shown.stdout)
+    assert {"python", "java", "jars", "disk", "kafka", "redis"} <= {finding["name"] for finding in findings}
+    assert all(set(finding) == {"name", "ok", "sentence", "hint"} for finding in findings)
+    assert all(finding["hint"] for finding in findings if not finding["ok"])
+    assert shown.returncode == Exit.FAILED  # nothing runs here
+
+
+def test_names_are_completed() -> None:
+    completed = weft(_WEFT_COMPLETE="complete_bash", COMP_WORDS="weft stat", COMP_CWORD="1")
+    assert completed.stdout.split() == ["status"]
+
+
+def test_logs_of_a_part_that_never_ran_say_so(tmp_path: Path) -> None:
+    refused = weft("--data", str(tmp_path), "logs", "redis")
+    assert refused.returncode == Exit.USAGE
+    assert "nothing" in refused.stderr
