@@ -1,4 +1,4 @@
-"""Ray Serve with the project's models, in a session of its own; its processes are found by that session, since Ray's workers hide the mark."""
+"""Ray Serve with the project's models. Ray's workers hide the mark of their part, so they are also found by the session that it began."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ class Serve:
     name = "serve"
     title = "Ray Serve (models)"
     port_names: tuple[str, ...] = ("serve_grpc", "serve_http")
-    start_s = 120.0
+    start_s = 180.0
     grace_s = 20.0
 
     def __init__(self, site: Site) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from schemas.errors import WeftError
+from serving.app import environment
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,10 +17,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--project", type=Path, default=None, help="holds models/; what is built in comes second")
     arguments = parser.parse_args(argv)
-    from serving.app import environment
-
     os.environ.update(environment.settings(arguments.folder))
-    from serving.app.server import Server
+    from serving.app.server import Server  # noqa: PLC0415 - ray reads its settings when it is imported
 
     try:
         Server(arguments.folder, arguments.project, arguments.grpc_port, arguments.http_port).run()

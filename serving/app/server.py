@@ -112,7 +112,7 @@ class Server:
             serve_all: Any = serve
             serve_all.shutdown()
             cluster.shutdown()
-        except Exception as error:  # noqa: BLE001 - it is ending; what is left is ended below
+        except Exception as error:
             print(f"stopping: {error}", flush=True)
         deadline.cancel()
         session.end_others()

@@ -1,20 +1,19 @@
 """The card of a model: data, figures by month, limits, for people to read."""
 
-from schemas.manifest import Manifest
+from schemas.manifest import Manifest, Training
 from serving.training.learners import Learner
 
 _LIMITS = """\
-* It knows the departures of one winter from three airports. From March on it meets weather and traffic that it has not seen: watch the drift.
+* It knows one winter's departures from three airports. From March on it meets weather and traffic that it has not seen:
+  watch the drift.
 * It learnt only from flights that departed and arrived. Cancelled and diverted flights are outside it.
 * `dep_delay` carries most of the answer: the score is a forecast at departure, not before.
 * It decides who is told early about a late arrival, nothing more; it has no personal data and may not be used to judge crews or airlines.
 """
 
 
-def card(manifest: Manifest, learner: Learner) -> str:
+def card(manifest: Manifest, training: Training, learner: Learner) -> str:
     """Markdown."""
-    training = manifest.training
-    assert training is not None
     lines = [
         f"# {manifest.ident}",
         "",

@@ -44,8 +44,9 @@ class Learner:
 
 
 def _gradient_boosting(matrix: Matrix, label: npt.NDArray[np.int64]) -> Learnt:
+    # three times the trees with twice the leaves were no better in March and took eight times as long to answer
     model = lightgbm.LGBMClassifier(
-        n_estimators=120, learning_rate=0.06, num_leaves=31, min_child_samples=60, random_state=SEED, n_jobs=1, deterministic=True,
+        n_estimators=40, learning_rate=0.15, num_leaves=15, min_child_samples=60, random_state=SEED, n_jobs=1, deterministic=True,
         force_row_wise=True, verbose=-1,
     )  # fmt: skip
     model.fit(matrix, label)
@@ -80,7 +81,7 @@ CHAMPION = Learner(
         _double("weather_visib", "nan"),
     ),
     learn=_gradient_boosting,
-    kind="gradient-boosted trees (LightGBM, 120 trees of 31 leaves)",
+    kind="gradient-boosted trees (LightGBM, 40 trees of 15 leaves)",
     why="the champion: it answers as long as it can be reached",
 )
 LITE = Learner(

@@ -56,6 +56,9 @@ def _train(learner: Learner, table: pa.Table, folder: Path, progress: Callable[[
         raise FailedError(f"{learner.name} as ONNX differs from what was trained by {apart:.1e}", "look at the converters' versions")
     metrics = measures.by_month(months, label, score)
     auc = next(row.auc for row in metrics if row.month == _HELD_OUT)
+    training = Training(
+        data=flights.SOURCE, months=MONTHS, rows=int(known.sum()), sha256=flights.digest(table.filter(pa.array(known))), seed=SEED
+    )
     manifest = Manifest(
         name=learner.name,
         version=learner.version,
@@ -65,12 +68,10 @@ def _train(learner: Learner, table: pa.Table, folder: Path, progress: Callable[[
         approval=Approval(
             approved=auc >= _LEAST_AUC, by="weft models train", why=f"AUC {auc:.3f} in month {_HELD_OUT}, {_LEAST_AUC} or more is asked"
         ),
-        training=Training(
-            data=flights.SOURCE, months=MONTHS, rows=int(known.sum()), sha256=flights.digest(table.filter(pa.array(known))), seed=SEED
-        ),
+        training=training,
         metrics=metrics,
     )
-    _write(folder, manifest, content, card(manifest, learner))
+    _write(folder, manifest, content, card(manifest, training, learner))
     return manifest
 
 

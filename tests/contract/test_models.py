@@ -44,9 +44,8 @@ async def test_the_real_server_says_what_the_same_file_says_here(endpoint: Endpo
 
 
 async def test_a_null_that_the_model_can_not_use_gives_nan_in_that_row_alone(endpoint: Endpoint) -> None:
-    scores = (
-        await endpoint.infer(manifest(LITE), rows(3).set_column(0, "dep_delay", rows(3, 5.0)["dep_delay"].take([0, None, 2])), 10)
-    ).columns["score"]
+    given = rows(3).set_column(0, "dep_delay", rows(3)["dep_delay"].take([0, None, 2]))
+    scores = (await endpoint.infer(manifest(LITE), given, 10)).columns["score"]
     assert np.isnan(scores.to_numpy()).tolist() == [False, True, False]
 
 

@@ -87,7 +87,7 @@ def request(**changes: object) -> protocol.ModelInferRequest:
     """A request for `x` FP64 of two rows, with changes to its one input."""
     sent = {"name": "x", "datatype": "FP64", "shape": [2, 1], **changes}
     asked = protocol.ModelInferRequest(model_name="m")
-    asked.inputs.add(**sent)  # type: ignore[arg-type]
+    asked.inputs.add(**sent)
     asked.raw_input_contents.append(b"\0" * 16)
     return asked
 
