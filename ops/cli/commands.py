@@ -20,6 +20,8 @@ COMMANDS = (
     Row("status", "ops.cli.stack:status", "Show what runs, where, since when.", STACK),
     Row("logs", "ops.cli.stack:logs", "Show what a part of the stack logged.", STACK),
     Row("doctor", "ops.cli.doctor:doctor", "Find what is missing, and say what to do.", STACK),
+    Row("run", "ops.cli.run:run", "Run a flow on this machine.", "Flows"),
+    Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
     Row("models", "ops.cli.models:app", "Train, list and explain the models that flows ask.", "Models"),
     Row("drift", "ops.cli.drift:app", "Make the reference that drift is measured against.", "Models"),
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),

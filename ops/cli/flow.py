@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ops.cli import control
 from ops.cli.output import Json, as_json, console, listing, say, table
 from ops.flow.excerpt import lines_of, shown
 from processors.flow.check import Checked, check
@@ -19,6 +20,10 @@ from streams.settings import load
 app = typer.Typer(no_args_is_help=True, help="Check, list, show, test and apply flows.")
 
 Name = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")]
+
+
+app.command("pause")(control.pause)
+app.command("resume")(control.resume)
 
 
 @app.command("check")

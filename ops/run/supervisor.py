@@ -6,6 +6,7 @@ A worker dies with its supervisor: the kernel tells it to end, and it drains.
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import threading
 import time
@@ -60,6 +61,7 @@ class Supervisor:
             UsageError: this flow is run from this data folder already.
         """
         with locked(self._plan), self._signals():
+            sweep(self._plan)
             try:
                 self._tend()
             finally:
@@ -139,3 +141,10 @@ def locked(plan: Plan) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def sweep(plan: Plan) -> None:
+    """Remove the folders of slots that an earlier run had and this one has not."""
+    for folder in run_folder(plan.data, plan.flow).iterdir():
+        if folder.name.isdigit() and int(folder.name) >= plan.workers:
+            shutil.rmtree(folder, ignore_errors=True)
