@@ -2,7 +2,7 @@
 
 | Avro                                   | Arrow                                                        |
 |----------------------------------------|--------------------------------------------------------------|
-| null, boolean, int, long, float, double| null, bool, int32, int64, float, double                      |
+| boolean, int, long, float, double      | bool, int32, int64, float, double                            |
 | string, enum, uuid                     | string                                                       |
 | bytes, fixed(n)                        | binary, fixed_size_binary(n)                                 |
 | date                                   | date32                                                       |
@@ -11,6 +11,7 @@
 | local-timestamp-millis, -micros, -nanos| timestamp(ms, us, ns) without a zone                         |
 | decimal on bytes or fixed              | decimal128(precision, scale); only as a field of the record  |
 | array, map, record                     | list, map(string), struct                                    |
+| null                                   | null; only as a field of the record                          |
 | [null, T] and [T, null]                | T, nullable                                                  |
 
 Anything else has no column: unions of several types, records that hold themselves, arrays whose items take no bytes (a hostile count
@@ -33,6 +34,7 @@ _PRIMITIVES: Final[Mapping[str, pa.DataType]] = {
     "string": pa.string(),
     "bytes": pa.binary(),
 }
+_COLUMNAR: Final[Mapping[str, str | None]] = {"bytes": "string", "null": None}
 _LOGICAL: Final[Mapping[tuple[str, str], pa.DataType]] = {
     ("int", "date"): pa.date32(),
     ("int", "time-millis"): pa.time32("ms"),
@@ -214,12 +216,14 @@ def _record(schema: Mapping[str, Any], names: _Names) -> Kind:
 
 def _primitive(name: str, schema: Mapping[str, Any], top: bool) -> Kind:
     """A primitive, with its logical type if it has one that Avro knows."""
+    if name == "null" and not top:
+        raise ValueError("a null inside an array, map or record has no column type")
     plain = _PRIMITIVES[name]
     logical = schema.get("logicalType", "")
     if name == "bytes" and (decimal := _decimal(schema, top)):
         return Kind(name, "string", plain, *decimal)
     arrow = _LOGICAL.get((name, logical), plain)
-    columnar = "string" if name == "bytes" else name
+    columnar = _COLUMNAR.get(name, name)
     return Kind(name, columnar, plain, arrow, logical if arrow != plain else "", nullable=name == "null", empty=name == "null")
 
 

@@ -25,6 +25,9 @@ LEAVES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "odd": ({"type": "int", "logicalType": "nothing-known"}, INT),
 }
 
+NESTED = sorted(LEAVES.keys() - {"null"})
+DEPTH = 2
+
 Typed = tuple[Any, st.SearchStrategy[Any]]
 
 
@@ -40,7 +43,7 @@ def _kinds(  # noqa: C901 (one case a type)
     name = names[-1] if names else ""
     match word:
         case "leaf":
-            return LEAVES[draw(st.sampled_from(sorted(LEAVES)))]
+            return LEAVES[draw(st.sampled_from(sorted(LEAVES) if depth == DEPTH else NESTED))]
         case "enum":
             return {"type": "enum", "name": name, "symbols": ["A", "B", "C"]}, st.sampled_from("ABC")
         case "fixed":
@@ -76,5 +79,5 @@ def _records(draw: st.DrawFn, depth: int, names: list[str], fixed: bool, name: s
 @st.composite
 def schemas_with_datums(draw: st.DrawFn, fixed: bool = False, most: int = 6) -> tuple[Any, list[Any]]:
     """A record schema and some of its datums."""
-    schema, datums = draw(_records(2, ["Top"], fixed, "Top"))
+    schema, datums = draw(_records(DEPTH, ["Top"], fixed, "Top"))
     return schema, draw(st.lists(datums, min_size=1, max_size=most))

@@ -76,7 +76,8 @@ def test_a_record_with_a_field_of_another_type_is_refused() -> None:
 
 
 def test_packed_columns_come_back() -> None:
-    columns = pa.RecordBatch.from_pydict({"a": pa.array([1]), "when": pa.array([5], pa.timestamp("ms", "UTC")), "n": pa.array([None], pa.string())})
+    when = pa.array([5], pa.timestamp("ms", "UTC"))
+    columns = pa.RecordBatch.from_pydict({"a": pa.array([1]), "when": when, "n": pa.array([None], pa.string())})
     assert pending.unpack(pending.pack(columns)).equals(columns)
     for broken in (b"", b"nonsense", pending.pack(columns)[:-40], pending.pack(pa.concat_batches([columns, columns]))):
         with pytest.raises(ValueError, match="packed"):
