@@ -22,6 +22,7 @@ COMMANDS = (
     Row("doctor", "ops.cli.doctor:doctor", "Find what is missing, and say what to do.", STACK),
     Row("run", "ops.cli.run:run", "Run a flow on this machine.", "Flows"),
     Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
+    Row("flow", "ops.cli.flow:app", "Check, list, show, test and apply flows.", "Flows"),
     Row("models", "ops.cli.models:app", "Train, list and explain the models that flows ask.", "Models"),
     Row("drift", "ops.cli.drift:app", "Make the reference that drift is measured against.", "Models"),
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),

@@ -32,7 +32,7 @@ class Checked:
         if self.mistakes or self.spec is None:
             count = len(self.mistakes)
             what = "a mistake" if count == 1 else f"{count} mistakes"
-            raise FlowError(f"{self.page.file} has {what}: {self.mistakes[0]}", "`weft flow check` shows all of them.")
+            raise FlowError(f"the flow has {what}: {self.mistakes[0]}", "`weft flow check` shows all of them.")
         return self.spec
 
 
