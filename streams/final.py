@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from processors.flow.compiled import Flow, Writer
+from processors.flow.compiled import Flow
 from processors.step import Batch, Rows, Trip
 from schemas.vocabulary import Reason, Verdict
 from streams.stepping import Fate, Journey
+
+HEADROOM_BYTES = 65_536
+"""That an outcome topic's records may have beyond the input's."""
 
 Final = tuple[Fate, Sequence[bytes]]
 """A fate, and the encoded results if its verdict is `result`."""
@@ -22,7 +25,7 @@ def finals(journey: Journey, now_ms: int) -> Iterator[Final]:
             continue
         match fate.verdict:
             case Verdict.RESULT:
-                yield from _results(journey.flow.result, fate)
+                yield from _results(journey.flow, fate)
             case Verdict.RETRY:
                 yield from ((final, ()) for final in _retries(journey.flow, fate, now_ms))
             case Verdict.REVIEW:
@@ -31,10 +34,14 @@ def finals(journey: Journey, now_ms: int) -> Iterator[Final]:
                 yield fate, ()
 
 
-def _results(writer: Writer, fate: Fate) -> Iterator[Final]:
+def _results(flow: Flow, fate: Fate) -> Iterator[Final]:
     """Encode; where a row doesn't fit, halve until it is alone."""
     try:
-        yield fate, writer.encode(fate.batch.columns)
+        values = flow.result.encode(fate.batch.columns)
+        most = flow.limits.value_bytes + HEADROOM_BYTES
+        if any(len(value) > most for value in values):
+            raise ValueError(f"encoded it has over {most} bytes")
+        yield fate, values
     except ValueError as misfit:
         rows = np.arange(len(fate.batch))
         if len(rows) == 1:
@@ -49,7 +56,7 @@ def _results(writer: Writer, fate: Fate) -> Iterator[Final]:
             )
             return
         for half in np.array_split(rows, 2):
-            yield from _results(writer, fate.part(half))
+            yield from _results(flow, fate.part(half))
 
 
 def _retries(flow: Flow, fate: Fate, now_ms: int) -> Iterator[Fate]:

@@ -17,6 +17,7 @@ from processors.flow.plan import Parts
 from processors.flow.project import FolderProject
 from processors.ports import Answer, Lookup, Models
 from schemas.errors import UnreachableError, UsageError
+from serving.memory import local_models
 from serving.router import Router, remote_models
 from streams.clock import Clock, SystemClock
 from streams.control import Control
@@ -27,6 +28,9 @@ from streams.parts import Bounds, LaneParts
 from streams.settings import Settings
 from streams.slot import Slot
 from streams.watch import Watch
+
+IN_PROCESS = "in-process"
+"""Setting `serve` to this runs the models in the worker itself: no model server, no Ray."""
 
 BOUNDS = Bounds(drain_s=6.0)  # a worker that is told to end has ten seconds for all of it
 
@@ -60,7 +64,9 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
     kafka = KafkaSettings(settings.bootstrap)
     lookup: Lookup = RedisLookup(settings.redis) if settings.redis else _NoPort("no Redis is named", "set WEFT_REDIS")
     models: Models = _NoPort("no model server is named", "set WEFT_SERVE")
-    if settings.serve:
+    if settings.serve == IN_PROCESS:
+        models = local_models(FolderProject(settings.project_folder))
+    elif settings.serve:
         models = remote_models(FolderProject(settings.project_folder), settings.serve)
     return Fabric(slot, settings, kafka, KafkaReader(kafka), KafkaPublisher(kafka), lookup, models, SystemClock())
 

@@ -20,7 +20,7 @@ class KafkaSettings:
     transaction_timeout_ms: int = 10_000  # a slot that never comes back blocks read_committed readers for so long
     watchdog_s: float = 15.0  # no progress for so long ends the process
     reach_s: float = 8.0  # how long a start waits for the cluster
-    record_bytes: int = 2_097_152  # the largest record; a topic may allow less
+    record_bytes: int = 8_388_608  # the largest record; a topic may allow less
     compression: str = "lz4"
     linger_ms: int = 5
     fetch_wait_ms: int = 50  # the first fetch after a rewind waits for the outstanding poll

@@ -63,13 +63,13 @@ async def make_plan(
         UnreachableError: no broker answers.
     """
     names = topics_of(spec)
-    there = await cluster.describe([topic.name for topic in wanted(spec, Basis.of(None, partitions))])
+    there = await cluster.describe([topic.name for topic in wanted(spec, Basis.of(None, partitions, spec.limits.value_bytes))])
     source = there.get(names.input)
     if source is not None and "compact" in source.configs.get("cleanup.policy", ""):
         sentence = f"{names.input} is compacted: records that it drops could never be proven"
         raise UsageError(sentence, "Use an input topic with cleanup.policy=delete.")
     changes: list[Change] = []
-    for topic in wanted(spec, Basis.of(source, partitions)):
+    for topic in wanted(spec, Basis.of(source, partitions, spec.limits.value_bytes)):
         is_own = topic.name in own(spec)
         changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, mine=topic.name != names.input)
     applied = await read_applied(reader) if CONTROL_TOPIC in there else Applied()

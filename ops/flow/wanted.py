@@ -25,10 +25,10 @@ class Basis:
     message_bytes: int
 
     @classmethod
-    def of(cls, topic: Topic | None, partitions: int) -> "Basis":
-        """Of the topic as it is, else as it will be made."""
+    def of(cls, topic: Topic | None, partitions: int, value_bytes: int) -> "Basis":
+        """Of the topic as it is, else as it will be made: values above the flow's limit must get in, to become dead letters."""
         if topic is None:
-            return cls(partitions, DEFAULT_RETENTION_MS, DEFAULT_MESSAGE_BYTES)
+            return cls(partitions, DEFAULT_RETENTION_MS, max(DEFAULT_MESSAGE_BYTES, 2 * value_bytes + HEADROOM_BYTES))
         configs = topic.configs
         retention_ms = int(configs.get("retention.ms", DEFAULT_RETENTION_MS))
         return cls(topic.partitions, retention_ms, int(configs.get("max.message.bytes", DEFAULT_MESSAGE_BYTES)))
@@ -45,7 +45,7 @@ def wanted(spec: FlowFile, basis: Basis) -> Sequence[Topic]:
     pending_room = _room(2 * basis.message_bytes + HEADROOM_BYTES)  # the original, and the columns made of it
     pending = _kept(_longest(basis.retention_ms, waits_ms)) | pending_room
     return (
-        Topic(names.input, same, _kept(basis.retention_ms)),
+        Topic(names.input, same, _kept(basis.retention_ms) | _room(basis.message_bytes)),
         Topic(names.result, same, outcome),
         Topic(names.dead_letters, same, outcome),
         Topic(names.quarantine, same, outcome),

@@ -21,8 +21,8 @@ OWNERS = {
     # library: the only modules that may import it
     "faust": ("streams",),
     "mode": ("streams",),
-    "confluent_kafka": ("connectors.kafka",),
-    "redis": ("connectors.redis",),
+    "confluent_kafka": ("connectors.kafka", "ops.bench.handmade"),
+    "redis": ("connectors.redis", "ops.bench.handmade"),
     "ray": ("serving",),
     "prometheus_client": ("streams",),
     "onnxruntime": ("serving",),
