@@ -1,0 +1,123 @@
+"""Decode: the events' bytes become columns. Stands before all other steps; a flow's `input` is its spec."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import BaseModel, Field
+
+from processors.flow.plan import Parts, Plan, Site
+from processors.flow.registry import registry_of
+from processors.step import Batch, Leave, Rows, State, Stepped
+from schemas.codecs.decoder import Bad, Decoder
+from schemas.codecs.encodings import Encoding, decoder
+from schemas.codecs.registry import Registry
+from schemas.errors import FlowError
+from schemas.vocabulary import Reason, Verdict
+
+Tombstones = Literal["filtered", "dead-letter"]
+_VALUE_BYTES = 1_048_576
+
+
+class Spec(BaseModel, frozen=True, extra="forbid"):
+    """How events are decoded."""
+
+    name: str | None = Field(default=None, description="The step's name, if not `decode`.")
+    when: None = Field(default=None, description="Every event is decoded.")
+    contract: str = Field(alias="schema", description="Full name of the Avro contract of the events.")
+    encoding: Encoding = Field(description="How a value is encoded. It is declared, not sniffed.")
+    tombstones: Tombstones = Field(default="filtered", description="What an event without a value ends as.")
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeStep:
+    """Turns values into columns; those that are none leave."""
+
+    name: str
+    decoder: Decoder
+    value_bytes: int = _VALUE_BYTES
+    tombstones: Tombstones = "filtered"
+    stateful: bool = False
+
+    async def run(self, batch: Batch, state: State) -> Stepped:
+        """Take out what has no value or too large a one, and decode the rest."""
+        taken = batch.intake.values
+        values: Sequence[bytes | None] = taken if len(taken) == len(batch) else [taken[row] for row in batch.origin.tolist()]
+        leaves: list[Leave] = []
+        kept = np.arange(len(values), dtype=np.int64)
+        if not self._plain(values):
+            kept, leaves = self._unfit(values)
+            values = [values[row] for row in kept.tolist()]
+        decoded = self.decoder.decode([value for value in values if value is not None] if leaves else values)  # type: ignore[arg-type]
+        leaves += _broken(decoded.bad, kept)
+        rows = kept[decoded.good]
+        left = replace(batch, columns=decoded.columns, origin=batch.origin[rows])
+        return Stepped(left, tuple(leaves), state, counts={"undecodable": float(len(decoded.bad))} if decoded.bad else {})
+
+    def _plain(self, values: Sequence[bytes | None]) -> bool:
+        """Whether every row has a value, and none is too large."""
+        try:
+            return max(map(len, values), default=0) <= self.value_bytes  # type: ignore[arg-type]
+        except TypeError:
+            return False
+
+    def _unfit(self, values: Sequence[bytes | None]) -> tuple[Rows, list[Leave]]:
+        """The rows to decode, and those that leave before."""
+        sizes = np.fromiter((-1 if value is None else len(value) for value in values), np.int64, len(values))
+        empty, large = np.flatnonzero(sizes < 0), np.flatnonzero(sizes > self.value_bytes)
+        leaves = []
+        if len(empty):
+            leaves.append(Leave(empty, Verdict(self.tombstones), Reason.TOMBSTONE, sentence="the event has no value"))
+        if len(large):
+            sentences = [f"the value has {size} bytes, limits.value_bytes allows {self.value_bytes}" for size in sizes[large].tolist()]
+            leaves.append(Leave(large, Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentences=sentences))
+        return np.flatnonzero((sizes >= 0) & (sizes <= self.value_bytes)), leaves
+
+
+def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
+    """Needs nothing, gives the contract's fields."""
+    name = spec.name or "decode"
+    contract = at.contract(spec.contract, "schema")
+    try:
+        registry = _registry(spec, at)
+        schema = pa.schema([]) if contract is None else decoder(contract, spec.encoding, at.project.contracts(), registry).arrow_schema
+    except ValueError as error:
+        at.mistake("schema", str(error))
+        schema = pa.schema([])
+    except FlowError as error:
+        at.mistake("encoding", error.sentence, hint=error.hint)
+        schema = pa.schema([])
+    value_bytes = _limit(at.page.data)
+
+    def build(parts: Parts) -> DecodeStep:
+        contracts = parts.project.contracts()
+        registry = registry_of(parts.project) if spec.encoding == "avro-confluent" else None
+        return DecodeStep(name, decoder(contracts[spec.contract], spec.encoding, contracts, registry), value_bytes, spec.tombstones)
+
+    gives = {field.name: field.type for field in schema}
+    return Plan(name, frozenset(), gives, build, frozenset(field.name for field in schema if field.nullable))
+
+
+def _registry(spec: Spec, at: Site) -> Registry | None:
+    """The registry that the encoding needs."""
+    return registry_of(at.project) if spec.encoding == "avro-confluent" else None
+
+
+def _limit(flow: Any) -> int:
+    """The flow's `limits.value_bytes`."""
+    limits = flow.get("limits") if isinstance(flow, dict) else None
+    found = limits.get("value_bytes") if isinstance(limits, dict) else None
+    return found if isinstance(found, int) else _VALUE_BYTES
+
+
+def _broken(bad: Sequence[Bad], rows: Rows) -> list[Leave]:
+    """Dead letters by reason."""
+    by_reason: dict[Reason, list[Bad]] = {}
+    for found in bad:
+        by_reason.setdefault(found.reason, []).append(found)
+    return [
+        Leave(rows[[one.row for one in group]], Verdict.DEAD_LETTER, reason, sentences=[one.sentence for one in group])
+        for reason, group in by_reason.items()
+    ]
