@@ -131,7 +131,7 @@ def test_every_module_says_what_it_is_in_one_sentence() -> None:
     for path in code():
         if not path.read_text().strip():
             continue  # an empty __init__
-        first = (ast.get_docstring(parsed(path)) or "").split("\n")[0]
+        first = (ast.get_docstring(parsed(path)) or "").split("\n\n")[0]
         if not first.rstrip().endswith((".", ":", "?")):
             silent.append(f"{named(path)}: {first!r}")
     assert not silent, "\n".join(silent)
