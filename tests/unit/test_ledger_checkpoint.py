@@ -90,3 +90,11 @@ def test_a_missing_or_wrong_key_file_is_said(tmp_path: Path) -> None:
     wrong.touch(0o600)
     with pytest.raises(UsageError, match="no private key"):
         LogKey.load(wrong)
+
+
+def test_the_key_of_another_tree_signs_nothing_here() -> None:
+    other = KEY.verifier("weft/f/t/1")
+    line = base64.b64encode(other.id + KEY.sign(HEAD.text.encode())).decode()
+    foreign = f"{HEAD.text}\n— {other.name} {line}\n".encode()
+    with pytest.raises(ValueError, match="no known key of weft/f/t/0"):
+        checkpoint.verify(foreign, [VERIFIER, other])

@@ -189,3 +189,38 @@ async def test_two_redrives_of_one_generation_are_found() -> None:
     for _ in range(2):
         world.settle([world.back(TOPICS.resume, died, "result", generation=1, number=0)])
     assert laws(await world.audit()) == {Law.EVENTS}
+
+
+async def test_a_review_that_comes_back_on_a_retry_topic_is_found() -> None:
+    world = World()
+    asked = replace(world.produce(0, 1)[0], verdict="review")
+    world.settle([asked])
+    (place,) = world.write(TOPICS.retries[0], 0, [b"k"], [b"v"])
+    world.settle([replace(world.back(TOPICS.resume, asked, "result"), position=place)])
+    assert Law.EVENTS in laws(await world.audit())
+
+
+async def test_a_retry_record_that_is_gone_without_retention_is_found() -> None:
+    world = World()
+    waits = replace(world.produce(0, 1)[0], verdict="retry")
+    world.settle([waits])
+    world.settle([world.back(TOPICS.retries[0], waits, "result")])
+    world.broker.partition(Source(TOPICS.retries[0], 0)).entries.clear()
+    assert laws(await world.audit()) == {Law.OUTCOMES, Law.RECORDS}
+
+
+async def test_an_outcome_whose_headers_name_another_verdict_is_found() -> None:
+    world = World()
+    event = replace(world.produce(0, 1)[0], verdict="quarantine")
+    world.settle([event], unrecorded=[event])
+    headers = [("ce_weftflow", b"delays@1.0.0"), ("ce_weftposition", b"flights/0/0"), ("ce_weftverdict", b"result")]
+    world.broker.append(Outgoing(TOPICS.quarantine, [event.key], [event.output], [headers]))  # type: ignore[list-item]
+    report = await world.audit()
+    assert any("does not say which event and verdict" in sentence for _, sentence in report.findings)
+
+
+async def test_leaves_out_of_order_are_found() -> None:
+    world = World()
+    one, two, three = world.produce(0, 3)
+    world.settle([two, one, three])
+    assert Law.TREES in laws(await world.audit())
