@@ -1,6 +1,7 @@
 """Compiles a checked flow to the steps and writers that a lane runs."""
 
 from dataclasses import replace
+from typing import Any
 
 from processors.flow.bundle import Bundle
 from processors.flow.check import Checked, check
@@ -37,7 +38,9 @@ def compile_bundle(value: bytes, parts: Parts) -> Flow:
 
 
 def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
-    steps = [_built(placed, parts) for placed in checked.placed]
+    first, *others = checked.placed
+    decode: Any = first.plan.build(parts)
+    steps: list[Step] = [replace(decode, value_bytes=spec.limits.value_bytes), *(_built(placed, parts) for placed in others)]
     gives = [placed.plan.gives for placed in checked.placed]
     if spec.input.dedupe is not None and spec.input.id is not None:
         steps.insert(1, Dedupe(spec.flow, spec.input.id, max(1, round(spec.input.dedupe)), parts.lookup))
@@ -57,6 +60,7 @@ def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
         id_column=spec.input.id,
         time_column=spec.input.time,
         reads_headers=spec.input.headers == "read",
+        start=spec.input.start,
     )
 
 

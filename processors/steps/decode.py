@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ class Spec(BaseModel, frozen=True, extra="forbid"):
     contract: str = Field(alias="schema", description="Full name of the Avro contract of the events.")
     encoding: Encoding = Field(description="How a value is encoded. It is declared, not sniffed.")
     tombstones: Tombstones = Field(default="filtered", description="What an event without a value ends as.")
+    value_bytes: int = Field(default=_VALUE_BYTES, description="The flow's `limits.value_bytes`: a larger value is a dead letter.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,11 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
     except FlowError as error:
         at.mistake("encoding", error.sentence, hint=error.hint)
         schema = pa.schema([])
-    value_bytes = _limit(at.page.data)
 
     def build(parts: Parts) -> DecodeStep:
         contracts = parts.project.contracts()
         registry = registry_of(parts.project) if spec.encoding == "avro-confluent" else None
-        return DecodeStep(name, decoder(contracts[spec.contract], spec.encoding, contracts, registry), value_bytes, spec.tombstones)
+        return DecodeStep(name, decoder(contracts[spec.contract], spec.encoding, contracts, registry), spec.value_bytes, spec.tombstones)
 
     gives = {field.name: field.type for field in schema}
     return Plan(name, frozenset(), gives, build, frozenset(field.name for field in schema if field.nullable))
@@ -103,13 +103,6 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
 def _registry(spec: Spec, at: Site) -> Registry | None:
     """The registry that the encoding needs."""
     return registry_of(at.project) if spec.encoding == "avro-confluent" else None
-
-
-def _limit(flow: Any) -> int:
-    """The flow's `limits.value_bytes`."""
-    limits = flow.get("limits") if isinstance(flow, dict) else None
-    found = limits.get("value_bytes") if isinstance(limits, dict) else None
-    return found if isinstance(found, int) else _VALUE_BYTES
 
 
 def _broken(bad: Sequence[Bad], rows: Rows) -> list[Leave]:
