@@ -8,7 +8,7 @@ from rich.text import Text
 from processors.flow.plan import Mistake
 from processors.flow.project import Project
 
-WIDTH = 160
+WIDTH = 110
 
 
 def shown(mistake: Mistake, lines: Sequence[str]) -> Text:
@@ -17,11 +17,10 @@ def shown(mistake: Mistake, lines: Sequence[str]) -> Text:
     text.append(f"{mistake.file}:{mistake.line}:{mistake.column}", style="bold")
     text.append(f"  {mistake.sentence}\n")
     if 0 < mistake.line <= len(lines):
-        line, column = lines[mistake.line - 1].replace("\t", " ").rstrip(), mistake.column
-        cut = max(0, column - WIDTH + 20)
-        number = f"{mistake.line:>5} | "
-        text.append(number, style="dim").append(line[cut : cut + WIDTH] + "\n")
-        text.append(" " * (len(number) - 2) + "| " + " " * (column - 1 - cut), style="dim").append("^", style="bold red")
+        line = lines[mistake.line - 1].replace("\t", " ").rstrip()
+        cut = max(0, mistake.column - WIDTH // 2) if len(line) > WIDTH else 0
+        text.append(f"{mistake.line:>5} | ", style="dim").append(line[cut : cut + WIDTH] + "\n")
+        text.append("      | " + " " * (mistake.column - 1 - cut), style="dim").append("^", style="bold red")
         text.append(f" {mistake.hint}\n" if mistake.hint else "\n", style="yellow")
     elif mistake.hint:
         text.append(f"        {mistake.hint}\n", style="yellow")
