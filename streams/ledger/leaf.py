@@ -106,14 +106,7 @@ def encode(leaves: Leaves) -> list[bytes]:
     if leaves.generations is not None or leaves.passes is not None:
         n = len(leaves)
         trips = [_uint(g) + _uint(p) for g, p in zip(leaves.generations or [0] * n, leaves.passes or [0] * n, strict=True)]
-    flow = _text(leaves.flow)
-    kinds: dict[tuple[str, str, str, str, bool], bytes] = {}
-    middles = []
-    for kind in zip(leaves.verdicts, leaves.reasons, leaves.rules, leaves.models, leaves.degraded, strict=True):
-        piece = kinds.get(kind)
-        if piece is None:
-            piece = kinds[kind] = flow + b"".join(map(_text, kind[:4])) + (b"\xf5" if kind[4] else b"\xf4") + b"\x58\x20"
-        middles.append(piece)
+    middles = _middles(leaves)
     details = [sha256(detail).digest() for detail in leaves.details]
     columns = zip(own, roots, trips, leaves.event_ids, middles, leaves.inputs, leaves.outputs, details, leaves.salts, strict=False)
     return [
@@ -136,6 +129,19 @@ def encode(leaves: Leaves) -> list[bytes]:
         )
         for position, root, trip, event, middle, taken, out, detail, salt in columns
     ]
+
+
+def _middles(leaves: Leaves) -> list[bytes]:
+    """Flow to degraded, and the head of the input digest: made once for each kind of row."""
+    flow = _text(leaves.flow)
+    kinds: dict[tuple[str, str, str, str, bool], bytes] = {}
+    middles = []
+    for kind in zip(leaves.verdicts, leaves.reasons, leaves.rules, leaves.models, leaves.degraded, strict=True):
+        piece = kinds.get(kind)
+        if piece is None:
+            piece = kinds[kind] = flow + b"".join(map(_text, kind[:4])) + (b"\xf5" if kind[4] else b"\xf4") + b"\x58\x20"
+        middles.append(piece)
+    return middles
 
 
 def decode(leaf: bytes) -> Leaf:
