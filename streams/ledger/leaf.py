@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import repeat
 from struct import Struct
 from typing import Any, Self
 
@@ -102,13 +101,13 @@ def encode(leaves: Leaves) -> list[bytes]:
     offsets = [_uint(offset) for offset in leaves.offsets.tolist()]
     own = [place + offset for offset in offsets]
     roots = own if leaves.roots is None else [encode_position(root) for root in leaves.roots]
-    trips: Any = repeat(b"\x00\x00")
+    n = len(leaves)
+    trips = [b"\x00\x00"] * n
     if leaves.generations is not None or leaves.passes is not None:
-        n = len(leaves)
         trips = [_uint(g) + _uint(p) for g, p in zip(leaves.generations or [0] * n, leaves.passes or [0] * n, strict=True)]
     middles = _middles(leaves)
     details = [sha256(detail).digest() for detail in leaves.details]
-    columns = zip(own, roots, trips, leaves.event_ids, middles, leaves.inputs, leaves.outputs, details, leaves.salts, strict=False)
+    columns = zip(own, roots, trips, leaves.event_ids, middles, leaves.inputs, leaves.outputs, details, leaves.salts, strict=True)
     return [
         b"".join(
             (

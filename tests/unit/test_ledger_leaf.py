@@ -1,5 +1,6 @@
 """The leaf is what cbor2's canonical encoding makes of its fields, whatever they are."""
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -101,3 +102,11 @@ def test_salts_are_cut_from_one_draw_of_randomness() -> None:
 def test_other_bytes_are_no_leaf(raw: bytes) -> None:
     with pytest.raises(ValueError, match="not a leaf"):
         leaf.decode(raw)
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
+    leaves = built(Source("t", 0), "f@1", [row, row], True)
+    for short in ("event_ids", "verdicts", "inputs", "outputs", "details", "salts"):
+        with pytest.raises(ValueError, match=r"zip"):
+            leaf.encode(replace(leaves, **{short: getattr(leaves, short)[:1]}))
