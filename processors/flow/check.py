@@ -7,7 +7,9 @@ from processors.flow.last import check_result
 from processors.flow.placing import Columns, Placed, place
 from processors.flow.plan import Mistake, Site, nearest
 from processors.flow.project import Project, RecordingProject
+from processors.flow.registry import registry_of
 from processors.flow.spec import FlowFile, Input, Result
+from processors.flow.writers import ResultWriter, result_writer
 from processors.flow.yaml import Page, parse
 from schemas.errors import FlowError
 
@@ -61,9 +63,22 @@ def check(project: Project, name: str) -> Checked:
     if spec:
         _check_names(site, spec, name)
     placement = place(site, told)
-    if result:
-        check_result(site, result, placement)
+    if result and check_result(site, result, placement):
+        try:
+            result_of(project, result)
+        except FlowError as error:
+            site.mistake("result.encoding", error.sentence, hint=error.hint)
     return Checked(page, spec, placement.steps, placement.columns, _sorted(mistakes), project.files)
+
+
+def result_of(project: Project, told: Result) -> ResultWriter:
+    """The writer of a flow's results.
+
+    Raises:
+        FlowError: the contract can't be written so.
+    """
+    registry = registry_of(project) if told.encoding == "avro-confluent" else None
+    return result_writer(project.contracts()[told.contract], told.encoding, registry)
 
 
 def _sorted(mistakes: list[Mistake]) -> tuple[Mistake, ...]:

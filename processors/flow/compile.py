@@ -1,10 +1,9 @@
 """Compiles a checked flow to the steps and writers that a lane runs."""
 
 from dataclasses import replace
-from typing import Any
 
 from processors.flow.bundle import Bundle
-from processors.flow.check import Checked, check
+from processors.flow.check import Checked, check, result_of
 from processors.flow.compiled import Flow, Limits
 from processors.flow.dedupe import Dedupe
 from processors.flow.placing import Placed
@@ -13,7 +12,7 @@ from processors.flow.project import FrozenProject, Project
 from processors.flow.spec import FlowFile
 from processors.flow.topics import topics_of
 from processors.flow.when import When
-from processors.flow.writers import details_writer, result_writer
+from processors.flow.writers import details_writer
 from processors.step import Step
 
 
@@ -38,14 +37,11 @@ def compile_bundle(value: bytes, parts: Parts) -> Flow:
 
 
 def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
-    first, *others = checked.placed
-    decode: Any = first.plan.build(parts)
-    steps: list[Step] = [replace(decode, value_bytes=spec.limits.value_bytes), *(_built(placed, parts) for placed in others)]
+    steps = [_built(placed, parts) for placed in checked.placed]
     gives = [placed.plan.gives for placed in checked.placed]
     if spec.input.dedupe is not None and spec.input.id is not None:
         steps.insert(1, Dedupe(spec.flow, spec.input.id, max(1, round(spec.input.dedupe)), parts.lookup))
         gives.insert(1, {})
-    contract = parts.project.contracts()[spec.result.contract]
     return Flow(
         name=spec.flow,
         version=spec.version,
@@ -54,8 +50,8 @@ def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
         order=spec.order,
         steps=tuple(steps),
         gives=tuple(gives),
-        result=result_writer(contract, spec.result.encoding),
-        result_type=contract.name,
+        result=result_of(parts.project, spec.result),
+        result_type=spec.result.contract,
         details=details_writer(spec.flow, checked.columns),
         id_column=spec.input.id,
         time_column=spec.input.time,

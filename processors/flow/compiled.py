@@ -81,6 +81,7 @@ class Flow:
     id_column: str | None
     time_column: str | None
     reads_headers: bool
+    start: Literal["earliest", "latest"] = "earliest"  # where it begins if it has never run
 
     @property
     def ident(self) -> str:

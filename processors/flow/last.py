@@ -12,17 +12,18 @@ from schemas.codecs.layout import Layout
 _TIME_UNITS = ("s", "ms", "us", "ns")
 
 
-def check_result(site: Site, told: Result, placement: Placement) -> None:
-    """A field without a default needs a column of its name, and each column of a field's name must fit the field's type."""
+def check_result(site: Site, told: Result, placement: Placement) -> bool:
+    """Whether each field without a default has a column of its name, and each column of a field's name fits the field's type."""
     at = site.below("result")
     contract = at.contract(told.contract, "schema")
     if contract is None:
-        return
+        return False
+    known = len(at.mistakes)
     try:
         fields = Layout.of(contract.parsed).fields
     except ValueError as error:
         at.mistake("schema", str(error))
-        return
+        return False
     columns = placement.columns
     if placement.whole and columns.keys().isdisjoint(field.name for field in fields):
         at.mistake("schema", f"no step gives any field of {contract.name}: every result would be the same")
@@ -35,6 +36,7 @@ def check_result(site: Site, told: Result, placement: Placement) -> None:
                 )
         elif not fits(columns[field.name], wanted):
             at.mistake("schema", f"{contract.name} needs `{field.name}` as {wanted}, but here it is {columns[field.name]}")
+    return len(at.mistakes) == known
 
 
 def fits(given: pa.DataType, wanted: pa.DataType) -> bool:

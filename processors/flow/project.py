@@ -104,10 +104,9 @@ class FrozenProject:
         return sorted(path.removeprefix(own).removesuffix(suffix) for path in self.files if path.startswith(own) and path.endswith(suffix))
 
     def contracts(self) -> Contracts:
-        """The bundle's; by fingerprint also those that came later."""
-        return _Layered(
-            {name: Contract.of(json.loads(self.files[f"schemas/{name}.avsc"])) for name in self.names("schemas", ".avsc")}, self.behind
-        )
+        """The bundle's; by fingerprint also those that stand behind it now."""
+        own = [name for name in self.names("schemas", ".avsc") if "/" not in name]
+        return _Layered({name: Contract.of(json.loads(self.files[f"schemas/{name}.avsc"])) for name in own}, self.behind.contracts())
 
 
 class RecordingProject:
@@ -139,13 +138,13 @@ class RecordingProject:
 class _Layered(Contracts):
     """A bundle's contracts, and behind them others by fingerprint."""
 
-    def __init__(self, current: Mapping[str, Contract], behind: Project) -> None:
+    def __init__(self, current: Mapping[str, Contract], behind: Contracts) -> None:
         super().__init__(current, {contract.fingerprint: contract for contract in current.values()})
         self._behind = behind
 
     def by_fingerprint(self, fingerprint: bytes) -> Contract | None:
         """The bundle's own version, else a later one."""
-        return super().by_fingerprint(fingerprint) or self._behind.contracts().by_fingerprint(fingerprint)
+        return super().by_fingerprint(fingerprint) or self._behind.by_fingerprint(fingerprint)
 
 
 class _Recorded(Contracts):

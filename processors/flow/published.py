@@ -6,10 +6,18 @@ from typing import Any
 
 import pydantic
 
+from processors.drift.reference import Reference
+from processors.flow import duration
 from processors.flow.spec import FlowFile
 from processors.flow.words import words
+from processors.policies.model import Policy
+from processors.rules.model import Rules
+from schemas.manifest import Manifest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+FILES: Mapping[str, type[pydantic.BaseModel]] = {"rules": Rules, "policy": Policy, "reference": Reference, "manifest": Manifest}
+"""The files that flows name, and what stands in them."""
 
 
 def flow_schema() -> dict[str, Any]:
@@ -30,23 +38,35 @@ def flow_schema() -> dict[str, Any]:
             }
         )
     schema["properties"]["steps"]["items"] = {"oneOf": steps} if steps else {"type": "object"}
-    return {"$schema": DIALECT, "title": "Weft flow", **{key: value for key, value in schema.items() if key != "title"}}
+    return {"$schema": DIALECT, **_bare(schema)}
 
 
 def schemas() -> Mapping[str, dict[str, Any]]:
-    """Every published schema by its file's name. A step module may publish those of the files that it names, as `FILES`: name -> model."""
-    found = {"flow.schema.json": flow_schema()}
-    for module in words().values():
-        files: Mapping[str, type[pydantic.BaseModel] | pydantic.TypeAdapter[Any]] = getattr(module, "FILES", {})
-        for name, model in files.items():
-            made = model.json_schema(by_alias=True) if isinstance(model, pydantic.TypeAdapter) else model.model_json_schema(by_alias=True)
-            found[f"{name}.schema.json"] = {"$schema": DIALECT, **made}
-    return found
+    """Every published schema by its file's name."""
+    files = {f"{name}.schema.json": {"$schema": DIALECT, **_bare(model.model_json_schema(by_alias=True))} for name, model in FILES.items()}
+    return {"flow.schema.json": flow_schema(), **files}
 
 
 def text(schema: Mapping[str, Any]) -> str:
     """As it stands in a file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _bare(schema: Any) -> Any:
+    """Without the titles that pydantic makes of names, and with durations by default as people write them."""
+    if isinstance(schema, list):
+        return [_bare(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = {key: _bare(value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    default = told.get("default")
+    if isinstance(default, dict) and "type" not in default:
+        del told["default"]  # its parts say their own
+    elif isinstance(default, float) and told.get("pattern") == duration.PATTERN:
+        told["default"] = duration.text(default)
+    elif isinstance(default, list) and told.get("items", {}).get("pattern") == duration.PATTERN:
+        told["default"] = [duration.text(part) for part in default]
+    return told
 
 
 def _own_names(spec: dict[str, Any], word: str, definitions: dict[str, Any]) -> dict[str, Any]:
