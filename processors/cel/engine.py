@@ -1,17 +1,16 @@
-"""The CEL library, the one place that imports it: compiles, explains its refusals, evaluates row by row."""
+"""CEL by its library: compiles, explains refusals, evaluates row by row."""
 
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cel
 import numpy as np
 import pyarrow as pa
 
+from processors.cel.library import Program, compile_source
 from processors.cel.vectors import ARROW, INT64, Kind, Mask, kind_of, unreadable
 
-Program = cel.Program
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _PLACE = re.compile(r"<input>:\d+:(\d+): (?:Syntax error: )?(.*)")
 _MOMENT = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -25,7 +24,7 @@ def compile_program(source: str) -> Program:
         ValueError: it is no CEL; the message is one line and names the character.
     """
     try:
-        return cel.compile(source)
+        return compile_source(source)
     except ValueError as error:
         place = _PLACE.search(str(error))
         raise ValueError(f"{place[2]} at character {place[1]}" if place else str(error).splitlines()[0]) from error
@@ -43,7 +42,7 @@ def constant(source: str) -> Any:
         ValueError: it has none.
     """
     try:
-        return cel.compile(source).execute({})
+        return compile_source(source).execute({})
     except (TypeError, RuntimeError, ValueError, ArithmeticError, LookupError) as error:
         raise ValueError(_first_line(error)) from error
 

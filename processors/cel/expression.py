@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from processors.cel import engine
 from processors.cel.columns import MistypedError, Typed, UnknownError, compile_node
+from processors.cel.library import Program
 from processors.cel.parse import OutsideError, parse
 from processors.cel.vectors import ARROW, Kind, Mask, kind_of, load, store
 from processors.step import Rows
@@ -83,7 +84,7 @@ class Expression:
         return Evaluated(values, np.flatnonzero(failed) if failed is not None else np.empty(0, dtype=np.int64))
 
 
-def _program(source: str) -> engine.Program:
+def _program(source: str) -> Program:
     if len(source) > MAX_CHARACTERS:
         raise CelError(f"this expression has {len(source):,} characters; at most {MAX_CHARACTERS:,} are read")
     try:
@@ -104,7 +105,7 @@ def _typed(source: str, kinds: Mapping[str, Kind | None]) -> Typed | None:
         raise CelError(f"there is no column `{error}` here", str(error), frozenset(kinds)) from error
 
 
-def _tried(program: engine.Program, columns: Mapping[str, pa.DataType], wanted: pa.DataType | None) -> Kind:
+def _tried(program: Program, columns: Mapping[str, pa.DataType], wanted: pa.DataType | None) -> Kind:
     kind, wrong = engine.try_on_sample(program, columns)
     if wrong:
         raise CelError(f"`{program.source}` does not fit the types of its columns: {wrong}")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,15 @@ def _made(
     return Built(word, told, types(columns), files).step(lookup), batch_of(columns)
 
 
+def _decode() -> tuple[Step, Batch]:
+    told = {"schema": "flights.Departure", "encoding": "json", "tombstones": "dead-letter"}
+    batch = batch_of(pa.RecordBatch.from_struct_array(pa.array([{}] * ROWS, pa.struct([]))))
+    good = {"flight_id": "UA-1", "scheduled_at": 1_356_998_400_000, "carrier": "UA", "flight": 1, "origin": "EWR", "dest": "BOS"}
+    kinds = [None, b"{", b"[1]", b'{"flight_id": 7}', json.dumps(good | {"distance": 1.5, "time_hour": "h"}).encode()]
+    values = [kinds[min(row % 11, 4)] for row in range(len(batch.intake))]
+    return Built("decode", told, {}).step(), replace(batch, intake=replace(batch.intake, values=values))
+
+
 def _filter() -> tuple[Step, Batch]:
     return _made("filter", {"when": "dep_delay < 0.0", "reason": "early"})
 
@@ -153,6 +163,7 @@ def _infer() -> tuple[Step, Batch]:
 
 
 EXAMPLES: Mapping[str, Callable[[], tuple[Step, Batch]]] = {
+    "decode": _decode,
     "filter": _filter,
     "validate": _validate,
     "enrich": _enrich,

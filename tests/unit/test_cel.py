@@ -2,6 +2,8 @@
 
 import datetime as dt
 import math
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -239,3 +241,10 @@ def test_an_expression_changes_nothing_that_it_reads() -> None:
     Expression.compile("i * 2 + 1 > 3", {"i": pa.int64()}).evaluate(pa.RecordBatch.from_pydict({"i": pa.array(values)}))
     assert values.tolist() == [1, 2, 3]
     assert _one("at.getFullYear() == 2013", at=dt.datetime(2013, 5, 1, tzinfo=dt.UTC)) is True
+
+
+@pytest.mark.parametrize("order", ["import cel, processors.cel.engine", "import processors.cel.engine, cel"])
+def test_the_library_may_also_be_imported_by_others(order: str) -> None:
+    script = f"{order}; print(cel.evaluate('1 + 2'), processors.cel.engine.constant('1 + 3'))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["3", "4"]
