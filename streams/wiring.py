@@ -17,7 +17,6 @@ from processors.flow.plan import Parts
 from processors.flow.project import FolderProject
 from processors.ports import Answer, Lookup, Models
 from schemas.errors import UnreachableError, UsageError
-from serving.memory import local_models
 from serving.router import Router, remote_models
 from streams.clock import Clock, SystemClock
 from streams.control import Control
@@ -65,6 +64,8 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
     lookup: Lookup = RedisLookup(settings.redis) if settings.redis else _NoPort("no Redis is named", "set WEFT_REDIS")
     models: Models = _NoPort("no model server is named", "set WEFT_SERVE")
     if settings.serve == IN_PROCESS:
+        from serving.memory import local_models  # ONNX Runtime: only who runs models in the worker pays for its import
+
         models = local_models(FolderProject(settings.project_folder))
     elif settings.serve:
         models = remote_models(FolderProject(settings.project_folder), settings.serve)
