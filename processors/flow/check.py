@@ -8,7 +8,7 @@ from processors.flow.placing import Columns, Placed, place
 from processors.flow.plan import Mistake, Site, nearest
 from processors.flow.project import Project, RecordingProject
 from processors.flow.registry import registry_of
-from processors.flow.spec import FlowFile, Input, Result
+from processors.flow.spec import FlowFile, Input, Limits, Result
 from processors.flow.writers import ResultWriter, result_writer
 from processors.flow.yaml import Page, parse
 from schemas.errors import FlowError
@@ -62,7 +62,7 @@ def check(project: Project, name: str) -> Checked:
     result = spec.result if spec else unheard.below("result").load(Result)
     if spec:
         _check_names(site, spec, name)
-    placement = place(site, told)
+    placement = place(site, told, spec.limits if spec else Limits())
     if result and check_result(site, result, placement):
         try:
             result_of(project, result)

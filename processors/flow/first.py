@@ -6,17 +6,17 @@ from typing import Any
 import pyarrow as pa
 
 from processors.flow.plan import Plan, Site
-from processors.flow.spec import Input
+from processors.flow.spec import Input, Limits
 from processors.flow.words import FIRST, step_modules
 
 
-def decode_plan(site: Site, told: Input) -> Plan | None:
+def decode_plan(site: Site, told: Input, limits: Limits) -> Plan | None:
     """The plan of `decode`; None, and a mistake, where there is no such contract."""
     at = site.below("input")
     if at.contract(told.contract, "schema") is None:
         return None
     module: Any = step_modules()[FIRST]
-    said = told.model_dump(by_alias=True)
+    said = told.model_dump(by_alias=True) | {"value_bytes": limits.value_bytes}
     known = {info.alias or name for name, info in module.Spec.model_fields.items()}
     plan: Plan = module.plan(module.Spec.model_validate({word: value for word, value in said.items() if word in known}), at, {})
     _check_column(at, "id", told.id, plan.gives, _names_events, "text or a whole number")

@@ -10,7 +10,7 @@ from processors.cel.expression import Expression
 from processors.cel.site import expression
 from processors.flow.first import decode_plan
 from processors.flow.plan import Plan, Site
-from processors.flow.spec import Input
+from processors.flow.spec import Input, Limits
 from processors.flow.words import FIRST, step_modules, words
 
 Columns = Mapping[str, pa.DataType]
@@ -42,18 +42,18 @@ class _Told(NamedTuple):
     spec: Any | None
 
 
-def place(site: Site, told: Input | None) -> Placement:
+def place(site: Site, told: Input | None, limits: Limits) -> Placement:
     """Place every step; `site` is the whole file, `told` its input (None where that has mistakes)."""
-    trial = _place(Site(site.project, site.page, []), told, {})
+    trial = _place(Site(site.project, site.page, []), told, limits, {})
     givers: dict[str, Placed] = {}
     for step in trial.steps:
         for name in step.plan.gives:
             givers.setdefault(name, step)
-    return _place(site, told, givers)
+    return _place(site, told, limits, givers)
 
 
-def _place(site: Site, told: Input | None, givers: Mapping[str, Placed]) -> Placement:
-    first = decode_plan(site, told) if told else None
+def _place(site: Site, told: Input | None, limits: Limits, givers: Mapping[str, Placed]) -> Placement:
+    first = decode_plan(site, told, limits) if told else None
     steps = _told(site)
     if first is None:
         return Placement((), {}, False)
