@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,26 @@ _WEATHER: _Fields = {
 _FLIGHT = ["month", "dep_delay", "arr_delay", "carrier", "flight", "tailnum", "origin", "dest", "distance", "time_hour"]
 
 
+class Tables(NamedTuple):
+    """The package's tables as they are, with missing values as null."""
+
+    flights: pa.Table
+    planes: pa.Table
+    weather: pa.Table
+
+
+def tables() -> Tables:
+    """Every flight, cancelled ones too, and what is known of planes and weather.
+
+    Raises:
+        FailedError: the package with the data is not installed.
+    """
+    folder = _folder()
+    with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
+        flights = _csv(archive.read("flights.csv"))
+    return Tables(flights, _csv((folder / "planes.csv").read_bytes()), _csv((folder / "weather.csv").read_bytes()))
+
+
 def read() -> pa.Table:
     """Every flight that departed and arrived, in the order of the source; about 327,000 rows.
 
@@ -38,14 +59,13 @@ def read() -> pa.Table:
     Raises:
         FailedError: the package with the data is not installed.
     """
-    folder = _folder()
-    with zipfile.ZipFile(folder / "flights.csv.zip") as archive:
-        flights = _csv(archive.read("flights.csv")).select(_FLIGHT)
+    found = tables()
+    flights = found.flights.select(_FLIGHT)
     flights = flights.set_column(1, "dep_delay", flights["dep_delay"].cast(pa.float64()))
     flights = flights.set_column(flights.schema.get_field_index("distance"), "distance", flights["distance"].cast(pa.float64()))
     flights = flights.append_column("row", pa.array(np.arange(len(flights))))
-    flights = _joined(flights, _csv((folder / "planes.csv").read_bytes()), ["tailnum"], "plane", _PLANE)
-    flights = _joined(flights, _csv((folder / "weather.csv").read_bytes()), ["origin", "time_hour"], "weather", _WEATHER)
+    flights = _joined(flights, found.planes, ["tailnum"], "plane", _PLANE)
+    flights = _joined(flights, found.weather, ["origin", "time_hour"], "weather", _WEATHER)
     flights = flights.sort_by("row").drop_columns(["row"])
     return flights.filter(pc.and_(pc.is_valid(flights["dep_delay"]), pc.is_valid(flights["arr_delay"]))).combine_chunks()
 

@@ -1,0 +1,1 @@
+"""What the daily commands do: produce, results, dead letters, reviews, explanations."""
