@@ -86,7 +86,7 @@ class CloudEventsEncoder:
         kinds = given.get("ce_type") or [self._kind] * count
         start = {"specversion": SPECVERSION, "datacontenttype": "application/json"}
         return [
-            orjson.dumps(start | {"id": own, "source": source, "type": kind, "data": data}, option=orjson.OPT_UTC_Z)
+            orjson.dumps(start | {"id": own, "source": source, "type": kind, "data": data})
             for own, source, kind, data in zip(ids, sources, kinds, self._data.objects(columns), strict=True)
         ]
 

@@ -54,7 +54,7 @@ class JsonDecoder:
         try:
             arrays = [_column(field, self._readers[field.name], objects) for field in self._layout.fields]
             return joined(self.arrow_schema, [meaning(self._layout, arrays)], rows, bad)
-        except (Misfit, ValueError):
+        except (Misfit, ValueError, OverflowError):
             return self._each(objects, rows, list(bad))
 
     def _each(self, objects: Sequence[dict[str, Any]], rows: Sequence[int], bad: list[Bad]) -> Decoded:
@@ -94,7 +94,7 @@ def _column(field: Field, read: Read, objects: Sequence[dict[str, Any]]) -> pa.A
     """One field of all objects, plain.
 
     Raises:
-        Misfit, ValueError: some value does not fit.
+        Misfit, ValueError, OverflowError: some value does not fit.
     """
     name, kind = field.name, field.kind
     values = [found.get(name, MISSING) for found in objects]

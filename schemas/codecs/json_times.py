@@ -1,10 +1,12 @@
 """ISO 8601 text as the whole numbers that Avro writes for dates and times; nothing is rounded."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 _UNITS: Final = {"millis": 1_000, "micros": 1_000_000, "nanos": 1_000_000_000}
+_FINER: Final = re.compile(r"[.,][0-9]{7}")  # than a microsecond: Python would cut it off
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 DAYS: Final = {"time-millis": 86_400_000, "time-micros": 86_400_000_000}
@@ -19,7 +21,14 @@ def parser(logical: str) -> Callable[[str], int] | None:
     parse = {"time": _time, "timestamp": _timestamp, "local-timestamp": _local}.get(family)
     if parse is None or unit not in _UNITS:
         return None
-    return lambda text: parse(text, _UNITS[unit])
+    return lambda text: parse(_clear(text), _UNITS[unit])
+
+
+def _clear(text: str) -> str:
+    """Text that Python reads whole."""
+    if _FINER.search(text):
+        raise ValueError("more than six digits behind the second; write a number")
+    return text
 
 
 def _time(text: str, per_second: int) -> int:

@@ -97,6 +97,8 @@ class Layout:
         """
         if not isinstance(schema, Mapping) or schema.get("type") not in ("record", "error"):
             raise ValueError("only a record becomes columns")
+        if not schema["fields"]:
+            raise ValueError("a record without fields becomes no columns")
         names = _Names()
         names.known[schema["name"]] = schema
         names.open.add(schema["name"])
@@ -115,7 +117,7 @@ class Layout:
     @property
     def columnar(self) -> bool:
         """Whether the columnar codec can do it."""
-        return bool(self.fields) and all(f.kind.columnar is not None for f in self.fields)
+        return all(f.kind.columnar is not None for f in self.fields)
 
 
 def _field(entry: Mapping[str, Any], names: _Names) -> Field:
