@@ -55,7 +55,7 @@ def wanted(spec: FlowFile, basis: Basis) -> Sequence[Topic]:
         Topic(names.generations, same, COMPACTED),
         Topic(names.ledger, same, _kept(FOREVER if basis.retention_ms < 0 else 4 * basis.retention_ms)),
         Topic(names.checkpoints, 1, _kept(FOREVER)),
-        Topic(CONTROL_TOPIC, 1, {**COMPACTED, "compression.type": "uncompressed"}),  # Faust's client knows no lz4
+        Topic(CONTROL_TOPIC, 1, COMPACTED),
     )
 
 
