@@ -115,6 +115,7 @@ class Signal:
     column: str
     sentence: str
     figures: Mapping[str, float]
+    step: str = ""  # its name; filled in by whoever runs the step
 
 
 @dataclass(frozen=True, slots=True)
