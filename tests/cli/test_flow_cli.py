@@ -9,6 +9,7 @@ import pytest
 
 from ops.cli.main import run
 from processors.flow.project import BUILT_IN
+from tests.models import trained
 from tests.unit.flow_project import small, write
 
 Said = Any  # the fixture capsys
@@ -19,6 +20,12 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each test has a project folder of its own."""
     monkeypatch.setenv("WEFT_PROJECT", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "220")
+
+
+@pytest.fixture
+def models() -> None:
+    """The trained models, which the shipped flow asks."""
+    trained()
 
 
 EXPECTED = [
@@ -97,6 +104,7 @@ def test_schema_prints_the_published_one(capsys: Said) -> None:
     assert json.loads(capsys.readouterr().out)["properties"]["flow"]
 
 
+@pytest.mark.usefixtures("models")
 def test_the_samples_of_the_shipped_flow_end_as_they_should(capsys: Said) -> None:
     assert run(["flow", "test", "departure-delays", "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -104,6 +112,7 @@ def test_the_samples_of_the_shipped_flow_end_as_they_should(capsys: Said) -> Non
     assert {one["model"] for one in told if one["verdict"] == "result"} == {"arrival-delay@1.0.0"}
 
 
+@pytest.mark.usefixtures("models")
 def test_a_person_sees_verdicts_and_reasons_in_a_table(capsys: Said) -> None:
     assert run(["flow", "test", "departure-delays", "--score", "0.9"]) == 0
     said = capsys.readouterr().out
@@ -112,6 +121,7 @@ def test_a_person_sees_verdicts_and_reasons_in_a_table(capsys: Said) -> None:
     assert "extreme-delay" in said
 
 
+@pytest.mark.usefixtures("models")
 def test_what_is_not_as_expected_is_told_and_exit_1(tmp_path: Path, capsys: Said) -> None:
     expected = tmp_path / "expected.ndjson"
     expected.write_text(
@@ -128,6 +138,7 @@ def test_what_is_not_as_expected_is_told_and_exit_1(tmp_path: Path, capsys: Said
     assert "line 15: filtered was not expected" in said
 
 
+@pytest.mark.usefixtures("models")
 def test_events_of_a_file_of_ones_own_with_a_lookup_of_ones_own(tmp_path: Path, capsys: Said) -> None:
     events, first = tmp_path / "mine.ndjson", (BUILT_IN["flows"] / "samples/departure-delays.ndjson").read_text().splitlines()[0]
     events.write_text(first)

@@ -18,6 +18,7 @@ from processors.flow.plan import Parts
 from processors.flow.project import BUILT_IN, FolderProject
 from schemas.errors import FlowError
 from schemas.vocabulary import Reason, Verdict
+from tests.models import trained
 from tests.unit.flow_project import SMALL, small, write
 
 STEPS = SMALL[SMALL.index("steps:") : SMALL.index("result:")]
@@ -97,6 +98,7 @@ def test_a_flow_with_mistakes_is_not_compiled(tmp_path: Path) -> None:
 
 
 def test_the_shipped_flow_compiles_from_its_bundle() -> None:
+    trained()
     project = FolderProject()
     flow = compile_bundle(bundle(project, "departure-delays").encode(), parts(project))
     names = "decode filter-cancelled validate enrich-plane enrich-weather drift policy-departures infer-arrival-delay decide"
