@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -41,8 +41,8 @@ class JsonEncoder:
         """
         return [orjson.dumps(row) for row in self.objects(columns)]
 
-    def objects(self, columns: pa.RecordBatch) -> list[dict[str, Any]]:
-        """One object a row, for orjson.
+    def objects(self, columns: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+        """One object a row, for orjson; each may go before the next comes, which spares the garbage collector.
 
         Raises:
             ValueError: as above.
@@ -50,9 +50,11 @@ class JsonEncoder:
         plain = plainly(self._layout, columns)
         try:
             values = [_values(field, columns.column(field.name), raw) for field, raw in zip(self._layout.fields, plain, strict=True)]
-        except (OverflowError, ValueError) as error:
+        except OverflowError as error:
+            raise ValueError("a row holds a date or time beyond the years 1 to 9999") from error
+        except ValueError as error:
             raise ValueError(f"a row has no form in JSON: {error}") from error
-        return [dict(zip(self._names, row, strict=True)) for row in zip(*values, strict=True)]
+        return (dict(zip(self._names, row, strict=True)) for row in zip(*values, strict=True))
 
 
 def _values(field: Field, array: pa.Array, plain: pa.Array) -> list[Any]:

@@ -36,7 +36,7 @@ def test_what_is_written_as_json_is_read_back(case: tuple[Any, list[Any]]) -> No
     try:
         values = JsonEncoder(contract.schema).encode(columns)
     except ValueError as error:
-        assume(not any(words in str(error) for words in ("NaN", "9999", "out of range", "year", "date value")))
+        assume(not any(words in str(error) for words in ("NaN", "9999", "out of range", "year ")))
         raise
     decoded = JsonDecoder(contract.schema).decode(values)
     assert list(decoded.bad) == []
