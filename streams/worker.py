@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import faust
-from mode.utils.queues import ThrowableQueue
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
 from processors.flow.bundle import CONTROL_TOPIC
@@ -41,7 +41,7 @@ class Works(faust.Channel[Work]):
     def queue(self) -> ThrowableQueue[Any]:
         """One work at most: the lane bounds what is in flight."""
         if self._queue is None:
-            self._queue = ThrowableQueue(maxsize=1)
+            self._queue = ThrowableQueue(maxsize=1, flow_control=FlowControlEvent(initially_suspended=False))
         return self._queue
 
 
