@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from connectors.log import Outgoing
 from processors.flow.compiled import Flow, Notes
+from processors.flow.writers import STEP, WHY
 from processors.step import DEGRADED, MODEL, RULE, Batch
 from schemas.headers import AVRO
 from schemas.vocabulary import Verdict
@@ -21,8 +22,6 @@ from streams.waiting import parked
 
 Cells = npt.NDArray[np.object_]
 
-WHY, STEP = "weft_why", "weft_step"
-"""Columns of the details that no step gives: the sentence, and the step at which the row left."""
 WHY_CHARS = 500
 
 

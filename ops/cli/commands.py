@@ -13,6 +13,7 @@ class Row(NamedTuple):
 
 
 STACK = "The local stack"
+DAILY = "Day by day"
 
 COMMANDS = (
     Row("up", "ops.cli.stack:up", "Start Kafka, Redis and what else this project needs on this machine.", STACK),
@@ -23,7 +24,13 @@ COMMANDS = (
     Row("run", "ops.cli.run:run", "Run a flow on this machine.", "Flows"),
     Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
     Row("flow", "ops.cli.flow:app", "Check, list, show, test and apply flows.", "Flows"),
+    Row("produce", "ops.cli.produce:produce", "Send events to a flow's input topic.", DAILY),
+    Row("results", "ops.cli.results:results", "Show what a flow decided.", DAILY),
+    Row("explain", "ops.cli.explain:explain", "Show how one decision came about.", DAILY),
+    Row("review", "ops.cli.review:app", "List, show and decide what waits for a person.", DAILY),
+    Row("dlq", "ops.cli.dlq:app", "List, show and redrive dead letters.", DAILY),
     Row("models", "ops.cli.models:app", "Train, list and explain the models that flows ask.", "Models"),
     Row("drift", "ops.cli.drift:app", "Make the reference that drift is measured against.", "Models"),
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),
+    Row("bench-lane", "ops.cli.bench:bench_lane", "Race the lane against a loop written by hand.", "Figures"),
 )

@@ -30,6 +30,9 @@ _AVRO: Final[Mapping[pa.DataType, Any]] = {
     pa.time64("us"): {"type": "long", "logicalType": "time-micros"},
 }
 _UNITS: Final = {"s": "millis", "ms": "millis", "us": "micros", "ns": "nanos"}
+STEP, WHY = "weft_step", "weft_why"
+"""Columns of the details that no step gives: the step at which the row left, and the sentence that says why."""
+
 _ENVELOPE: Final = ("ce_id", "ce_source", "ce_type")  # of a CloudEvent in structured mode
 
 
@@ -124,7 +127,7 @@ def result_writer(contract: Contract, encoding: Encoding, registry: Registry | N
 
 def details_writer(flow: str, columns: Mapping[str, pa.DataType]) -> DetailsWriter:
     """The writer of a flow's details."""
-    return DetailsWriter(re.sub(r"[^A-Za-z0-9_]", "_", flow), columns)
+    return DetailsWriter(re.sub(r"[^A-Za-z0-9_]", "_", flow), {**columns, STEP: pa.string(), WHY: pa.string()})
 
 
 def _fitted(field: Field, columns: pa.RecordBatch) -> pa.Array:

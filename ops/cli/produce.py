@@ -1,0 +1,66 @@
+"""`weft produce`: send events to a flow's input topic."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.cli.output import Json, as_json, bars, say, table
+from schemas.errors import UsageError
+from schemas.vocabulary import Exit
+from streams.settings import load
+
+
+def produce(
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")],
+    limit: Annotated[int | None, typer.Option(min=0, help="At most so many events; else all.")] = None,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="So many events a second; else as fast as it goes.")] = "",
+    hostile: Annotated[bool, typer.Option("--hostile", help="Then a labelled handful of records that are meant to be wrong.")] = False,
+    file: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="JSON lines or Avro; else the example's events.")] = None,
+    lookups: Annotated[bool, typer.Option(help="Also load what the example's flow looks up into Redis.")] = True,
+    json: Json = False,
+) -> int:
+    """Send events to a flow's input topic: by default every 2013 departure from New York, in time order.
+
+    Examples:
+
+      weft produce departure-delays --limit 10000 --hostile
+
+      weft produce departure-delays --rate 500/s
+
+      weft produce my-flow --from events.ndjson --json
+    """
+    from ops.daily.produce import Asked, Sent
+    from ops.daily.produce import produce as send
+
+    asked = Asked(limit, per_second(rate), hostile, file, lookups)
+    with bars() as progress:
+        sent: Sent = asyncio.run(send(load(), flow, asked, progress))
+    if json:
+        as_json(sent.as_json())
+        return Exit.DONE
+    if sent.lookups:
+        say(f"{sent.lookups:,} planes and hours of weather are in Redis.")
+    if sent.hostile:
+        table(("hostile record", "position", "must end as", "reason"), [list(one.values()) for one in sent.hostile])
+    pace = f", {sent.events / sent.seconds:,.0f}/s" if sent.seconds > 0 and sent.events else ""
+    say(f"{sent.events:,} events are on {sent.topic} in {sent.seconds:.1f} s{pace}.", "green")
+    return Exit.DONE
+
+
+def per_second(rate: str) -> float:
+    """Events a second out of `500/s` or `500`; 0 for no rate.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not rate:
+        return 0.0
+    try:
+        found = float(rate.removesuffix("/s"))
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1e9:
+        raise UsageError(f"{rate} is no rate", "Write events a second, like 500/s.")
+    return found

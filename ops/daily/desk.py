@@ -1,0 +1,111 @@
+"""What every daily command works with: a flow as it is applied, its topics, and how to read what stands on them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from connectors.kafka.admin import KafkaAdmin
+from connectors.kafka.publisher import KafkaPublisher
+from connectors.kafka.reader import KafkaReader
+from connectors.kafka.settings import KafkaSettings
+from connectors.log import Publisher, Reader
+from ops.audit.subject import Subject
+from ops.flow.offline import FixedScore, parts
+from ops.run.preparing import addresses, applied_now
+from processors.flow.bundle import Bundle
+from processors.flow.check import check
+from processors.flow.compile import compile_bundle
+from processors.flow.compiled import Flow
+from processors.flow.project import FolderProject, FrozenProject
+from processors.flow.registry import registry_of
+from schemas.codecs.decoder import Decoder
+from schemas.codecs.encodings import Encoding, decoder
+from schemas.contracts import Contracts
+from schemas.errors import UsageError
+from streams.ledger.key import LogKey
+from streams.settings import Settings
+
+
+class Reading(Protocol):
+    """Reads one value as columns by name."""
+
+    def __call__(self, value: bytes) -> Mapping[str, Any]:
+        """The value's columns.
+
+        Raises:
+            ValueError: it can't be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A flow in all versions that are applied, the current one first. Steps are never run here: their ports are empty twins."""
+
+    flows: Sequence[Flow]
+    reader: Reader
+    publisher: Publisher
+    subject: Subject
+    read_input: Reading
+    read_result: Reading
+
+    @property
+    def flow(self) -> Flow:
+        """The version applied now."""
+        return self.flows[0]
+
+    def version(self, ident: str) -> Flow | None:
+        """The flow as `name@version`, if it is applied."""
+        return next((flow for flow in self.flows if flow.ident == ident), None)
+
+
+@asynccontextmanager
+async def desk(settings: Settings, flow: str) -> AsyncIterator[Desk]:
+    """The desk of an applied flow.
+
+    Raises:
+        UsageError: it is not applied.
+        UnreachableError: no broker answers.
+    """
+    kafka = KafkaSettings(addresses(settings)["WEFT_BOOTSTRAP"])
+    reader, publisher = KafkaReader(kafka), KafkaPublisher(kafka)
+    try:
+        bundles = (await applied_now(KafkaAdmin(kafka), reader)).versions(flow)
+        project = FolderProject(settings.project_folder)
+        if not bundles:
+            check(project, flow)  # whether there is such a flow at all
+            raise UsageError(f"the flow {flow} is not applied", f"run: weft flow apply {flow}")
+        flows = [compile_bundle(value, parts(project, FixedScore(0.0), {})) for value in bundles]
+        keys = (LogKey.load(settings.log_key_file).verifier(flow).public,) if settings.log_key_file.exists() else ()
+        subject = Subject(flow, flows[0].topics, settings.log_name, keys)
+        yield Desk(flows, reader, publisher, subject, *_readings(FrozenProject(Bundle.decode(bundles[0]).files, project), flow))
+    finally:
+        await publisher.close()
+        await reader.close()
+
+
+def reading(contract: str, encoding: Encoding, contracts: Contracts, project: FrozenProject) -> Reading:
+    """Reads values of a contract."""
+    registry = registry_of(project) if encoding == "avro-confluent" else None
+    return _Decoding(decoder(contracts[contract], encoding, contracts, registry))
+
+
+def _readings(project: FrozenProject, flow: str) -> tuple[Reading, Reading]:
+    spec = check(project, flow).sound()
+    contracts = project.contracts()
+    return (
+        reading(spec.input.contract, spec.input.encoding, contracts, project),
+        reading(spec.result.contract, spec.result.encoding, contracts, project),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    decoder: Decoder
+
+    def __call__(self, value: bytes) -> Mapping[str, Any]:
+        decoded = self.decoder.decode([value])
+        if decoded.bad:
+            raise ValueError(decoded.bad[0].sentence)
+        row: Mapping[str, Any] = decoded.columns.to_pylist()[0]
+        return row

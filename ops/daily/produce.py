@@ -1,0 +1,157 @@
+"""Sends events to a flow's input topic: the example's year, hostile records, or a file."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from connectors.kafka.publisher import KafkaPublisher
+from connectors.kafka.settings import KafkaSettings
+from connectors.log import Outgoing, Publisher
+from connectors.redis.lookup import RedisLookup
+from ops.examples import flights
+from ops.examples.hostile import Hostile, hostile
+from ops.flow.events import read_samples
+from ops.run.preparing import addresses
+from processors.flow.check import check
+from processors.flow.project import FolderProject
+from processors.flow.spec import FlowFile
+from schemas.contracts import Contract
+from schemas.errors import UsageError
+from streams.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+TICK_S = 0.1  # how finely a rate is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be sent. A rate is in events a second; 0 is as fast as it goes."""
+
+    limit: int | None = None
+    rate: float = 0.0
+    hostile: bool = False
+    file: Path | None = None
+    lookups: bool = True
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent."""
+
+    flow: str
+    topic: str
+    events: int = 0
+    hostile: list[dict[str, object]] = field(default_factory=list)
+    lookups: int = 0
+    partitions: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            "flow": self.flow,
+            "topic": self.topic,
+            "events": self.events,
+            "hostile": self.hostile,
+            "lookups": self.lookups,
+            "partitions": dict(sorted(self.partitions.items())),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+async def produce(settings: Settings, flow: str, asked: Asked, progress: Progress) -> Sent:
+    """Load the lookups, then send the events, hostile ones last.
+
+    Raises:
+        UsageError: there is nothing to send to this flow, or its input topic is missing.
+        UnreachableError: Kafka or Redis does not answer.
+    """
+    project = FolderProject(settings.project_folder)
+    checked = check(project, flow)
+    spec = checked.spec or checked.sound()
+    contract = project.contracts()[spec.input.contract]
+    total, chunks = _chunks(spec, contract, asked, progress)
+    named, sent = addresses(settings), Sent(flow, spec.input.topic)
+    if asked.lookups and is_example(spec):
+        sent.lookups = await _load(named["WEFT_REDIS"], progress)
+    publisher = KafkaPublisher(KafkaSettings(named["WEFT_BOOTSTRAP"]))
+    began = time.monotonic()
+    try:
+        await _send(publisher, chunks, asked.rate, sent, lambda done: progress("events", done, total))
+        if asked.hostile:
+            await _send_hostile(publisher, hostile(contract, spec.limits.value_bytes), sent)
+    finally:
+        await publisher.close()
+    sent.seconds = time.monotonic() - began
+    return sent
+
+
+def is_example(spec: FlowFile) -> bool:
+    """Whether the flow reads what the example's data are."""
+    return spec.input.contract == flights.CONTRACT
+
+
+def _chunks(spec: FlowFile, contract: Contract, asked: Asked, progress: Progress) -> tuple[int, Iterator[Outgoing]]:
+    """How many events, and the events."""
+    if asked.hostile and not (is_example(spec) and spec.input.encoding == "avro-single-object"):
+        raise UsageError(f"the hostile records are made for {flights.CONTRACT} as avro-single-object, {spec.flow} reads something else")
+    if asked.file is not None:
+        samples = read_samples(asked.file, spec, contract)[: asked.limit]
+        whole = Outgoing(
+            spec.input.topic,
+            [sample.key for sample in samples],
+            [sample.value for sample in samples],
+            [list(sample.headers) for sample in samples],
+        )
+        return len(samples), iter([whole] if samples else [])
+    if not is_example(spec):
+        raise UsageError(f"there are no example events for {spec.flow}", "Name a file of JSON lines, or an Avro file, with --from.")
+    progress("reading", 0, 1)
+    rows = flights.departures()[: asked.limit]
+    progress("reading", 1, 1)
+    return len(rows), flights.events(rows, contract, spec.input.encoding, spec.input.topic)
+
+
+async def _load(url: str, progress: Progress) -> int:
+    entries = list(flights.lookups())
+    progress("lookups", 0, len(entries))
+    redis = RedisLookup(url)
+    try:
+        count = await redis.load(entries)
+    finally:
+        await redis.close()
+    progress("lookups", count, len(entries))
+    return count
+
+
+async def _send(publisher: Publisher, chunks: Iterator[Outgoing], rate: float, sent: Sent, told: Callable[[int], None]) -> None:
+    began = time.monotonic()
+    for chunk in chunks:
+        size = max(1, round(rate * TICK_S)) if rate else len(chunk.values)
+        for start in range(0, len(chunk.values), size):
+            if rate:
+                await asyncio.sleep(max(0.0, began + sent.events / rate - time.monotonic()))
+            for position in await publisher.publish(_part(chunk, start, size)):
+                sent.partitions[position.partition] += 1
+                sent.events += 1
+            told(sent.events)
+
+
+def _part(chunk: Outgoing, start: int, size: int) -> Outgoing:
+    if size >= len(chunk.values):
+        return chunk
+    rows = slice(start, start + size)
+    headers = None if chunk.headers is None else chunk.headers[rows]
+    return replace(chunk, keys=chunk.keys[rows], values=chunk.values[rows], headers=headers)
+
+
+async def _send_hostile(publisher: Publisher, records: Sequence[Hostile], sent: Sent) -> None:
+    for one in records:
+        (position,) = await publisher.publish(Outgoing(sent.topic, [one.key], [one.value], [list(one.headers or [])]))
+        told: dict[str, object] = {"label": one.label, "position": str(position), "verdict": one.verdict.value, "reason": one.reason.value}
+        sent.hostile.append(told)
+        sent.partitions[position.partition] += 1
