@@ -76,19 +76,21 @@ class Loop:
         folder = Path(asked.schemas)
         self.event = fastavro.parse_schema(json.loads((folder / "flights.Departure.avsc").read_text()))
         self.result = fastavro.parse_schema(json.loads((folder / "flights.DelayDecision.avsc").read_text()))
-        self.header = b"\xc3\x01" + bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(self.result), "CRC-64-AVRO"))
+        self.header = b"\xc3\x01" + bytes.fromhex(
+            fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(self.result), "CRC-64-AVRO")
+        )
         self.input, self.batch = asked.topic, asked.batch
         self.weights = asked.weights
         self.redis = redis.Redis.from_url(asked.redis)
         common = {"bootstrap.servers": asked.bootstrap}
         self.consumer = Consumer(
             common
-            | {"group.id": FLOW, "group.instance.id": f"{FLOW}-0", "isolation.level": "read_committed", "enable.auto.commit": False,
+            | {"group.id": asked.group, "group.instance.id": f"{asked.group}-0", "isolation.level": "read_committed", "enable.auto.commit": False,
                "auto.offset.reset": "earliest", "partition.assignment.strategy": "cooperative-sticky", "queued.max.messages.kbytes": 32_768}
         )  # fmt: skip
         self.producer = Producer(
             common
-            | {"transactional.id": f"{FLOW}-0", "compression.type": "lz4", "linger.ms": 5, "queue.buffering.max.messages": 1_000_000,
+            | {"transactional.id": f"{asked.group}-0", "compression.type": "lz4", "linger.ms": 5, "queue.buffering.max.messages": 1_000_000,
                "partitioner": "murmur2_random"}
         )  # fmt: skip
         self.histograms = {name: [0] * (len(edges) + 1) for name, edges in EDGES.items()}
@@ -124,8 +126,8 @@ class Loop:
         for at in range(0, len(audit), AUDIT_ROWS):
             self.producer.produce(AUDIT, orjson.dumps(audit[at : at + AUDIT_ROWS]))
         self.producer.flush()
-        ends = {(message.topic(), message.partition()): message.offset() + 1 for message in messages}
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in ends.items()]
+        ends: dict[tuple[Any, Any], Any] = {(message.topic(), message.partition()): message.offset() for message in messages}
+        offsets = [TopicPartition(topic, partition, offset + 1) for (topic, partition), offset in ends.items()]
         self.producer.send_offsets_to_transaction(offsets, self.consumer.consumer_group_metadata())
         self.producer.commit_transaction()
 
@@ -133,12 +135,14 @@ class Loop:
         rows: list[Row | None] = []
         for message in messages:
             try:
-                rows.append(fastavro.schemaless_reader(io.BytesIO(message.value()[10:]), self.event, None))  # type: ignore[arg-type, index, call-arg]
+                rows.append(fastavro.schemaless_reader(io.BytesIO(message.value()[10:]), self.event, None))  # type: ignore[arg-type, index]
             except Exception:  # any broken datum is a dead letter
                 rows.append(None)
-        keys = {key for row in rows if row is not None for key in (f"plane:{row['tailnum']}", f"weather:{row['origin']}:{row['time_hour']}")}
+        keys = {
+            key for row in rows if row is not None for key in (f"plane:{row['tailnum']}", f"weather:{row['origin']}:{row['time_hour']}")
+        }
         names = list(keys)
-        found = dict(zip(names, self.redis.mget(names), strict=True)) if names else {}  # type: ignore[arg-type]
+        found = dict(zip(names, self.redis.mget(names), strict=True)) if names else {}
         known = {key: orjson.loads(value) for key, value in found.items() if value is not None}
         enriched = []
         for message, row in zip(messages, rows, strict=True):
@@ -199,7 +203,7 @@ class Loop:
 def main() -> None:
     """The process."""
     parser = argparse.ArgumentParser()
-    for name in ("--bootstrap", "--redis", "--topic", "--schemas"):
+    for name in ("--bootstrap", "--redis", "--topic", "--schemas", "--group"):
         parser.add_argument(name, required=True)
     parser.add_argument("--batch", type=int, default=2_000)
     parser.add_argument("--weights", type=float, nargs=3, default=(0.09, -0.0002, -3.4))

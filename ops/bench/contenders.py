@@ -1,0 +1,105 @@
+"""Who races: Weft's worker as it ships, and a loop written by hand. Each is a process of its own with a fresh group."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.kafka.admin import Topic
+from ops.bench import handmade
+
+INPUT = "bench.departures"
+PARTITIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where a race is run."""
+
+    bootstrap: str
+    redis: str
+    folder: Path  # of this run: project, data, logs
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Settings of the processes."""
+        return {
+            **os.environ,
+            "WEFT_PROJECT": str(self.folder / "project"),
+            "WEFT_DATA": str(self.folder / "data"),
+            "WEFT_BOOTSTRAP": self.bootstrap,
+            "WEFT_REDIS": self.redis,
+            "WEFT_SERVE": "in-process",
+        }
+
+    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """A process, its output in a log of its own."""
+        log = (self.folder / f"{name}.log").open("wb")
+        return subprocess.Popen([sys.executable, "-m", *arguments], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def said(self, name: str) -> str:
+        """The end of a process's log."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-2_000:]
+
+
+@dataclass(frozen=True, slots=True)
+class Handmade:
+    """The loop of handmade.py."""
+
+    name: str = "hand-written loop"
+
+    def group(self, turn: int) -> str:
+        """Its consumer group in that round."""
+        return f"{handmade.FLOW}-{turn}"
+
+    def topics(self, turn: int) -> Sequence[Topic]:
+        """What it writes to."""
+        return [Topic(name, PARTITIONS) for name in (handmade.OUT, handmade.DEAD, handmade.AUDIT)]
+
+    def start(self, course: Course, turn: int) -> subprocess.Popen[bytes]:
+        """Run it."""
+        schemas = Path(__file__).parents[2] / "schemas" / "avro"
+        told = [
+            "--bootstrap",
+            course.bootstrap,
+            "--redis",
+            course.redis,
+            "--topic",
+            INPUT,
+            "--schemas",
+            str(schemas),
+            "--group",
+            self.group(turn),
+        ]
+        return course.start(self.group(turn), ["ops.bench.handmade", *told])
+
+
+@dataclass(frozen=True, slots=True)
+class Weft:
+    """One worker of the flow departure-delays with the small model in the worker itself, so without the call to Serve."""
+
+    name: str = "Weft"
+
+    def group(self, turn: int) -> str:
+        """Its consumer group in that round: the flow's name."""
+        return f"bench-weft-{turn}"
+
+    def flow_file(self, turn: int, shipped: str) -> str:
+        """The shipped flow under this round's name and topics, asking the small model first."""
+        changes = {
+            "flow: departure-delays": f"flow: {self.group(turn)}",
+            "topic: flights.departures": f"topic: {INPUT}",
+            "topic: flights.delay-decisions": "topic: bench.weft.out",
+            "model: arrival-delay, route": "model: arrival-delay-lite, route",
+            "fallback: [{model: arrival-delay-lite}, ": "fallback: [",
+        }
+        for old, new in changes.items():
+            assert old in shipped, old
+            shipped = shipped.replace(old, new)
+        return shipped
+
+    def start(self, course: Course, turn: int) -> subprocess.Popen[bytes]:
+        """Run it."""
+        return course.start(self.group(turn), ["streams.worker", "--flow", self.group(turn), "--slot", "0", "--of", "1"])

@@ -1,0 +1,163 @@
+"""The lane's benchmark: Weft and the hand-written loop do the same job on the same broker and events, in alternating rounds."""
+
+import asyncio
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from connectors.kafka.admin import KafkaAdmin, Topic
+from connectors.kafka.committed import CommittedOffsets
+from connectors.kafka.publisher import KafkaPublisher
+from connectors.kafka.settings import KafkaSettings
+from connectors.redis.lookup import RedisLookup
+from ops.bench.contenders import INPUT, PARTITIONS, Course, Handmade, Weft
+from ops.examples import flights
+from ops.flow.applying import Applying, plan_only, run_apply
+from ops.stack.local import LocalStack
+from processors.flow.project import FolderProject
+from schemas.contracts import built_in
+from schemas.errors import FailedError
+from schemas.positions import Source
+from serving.catalog import Catalog
+from serving.training.learners import LEARNERS
+from serving.training.train import train
+from streams.ledger.key import LogKey
+from streams.settings import Settings
+
+MODEL = "arrival-delay-lite"
+STALLED_S = 240.0
+LOOK_S = 0.02
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """What one contender did in one round."""
+
+    name: str
+    turn: int
+    events_s: float
+    cpu_us: float  # of the process, per event
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All laps, and the ratio of Weft to the loop in each round."""
+
+    events: int
+    laps: tuple[Lap, ...]
+
+    @property
+    def ratios(self) -> list[float]:
+        """By round."""
+        speed: dict[int, dict[str, float]] = {}
+        for lap in self.laps:
+            speed.setdefault(lap.turn, {})[lap.name] = lap.events_s
+        return [laps[Weft().name] / laps[Handmade().name] for laps in speed.values()]
+
+    @property
+    def ratio(self) -> float:
+        """The median."""
+        return statistics.median(self.ratios)
+
+
+def race(events: int, rounds: int, say: Say) -> Outcome:
+    """Run it in a folder and on a stack of its own, which are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="weft-bench-"))
+    settings = Settings(project=folder / "project", data=folder / "data")
+    stack = LocalStack(settings)
+    try:
+        _project(folder / "project", rounds, say)
+        say("starting Kafka and Redis")
+        stack.up(only=("kafka", "redis"))
+        at = stack.addresses()
+        course = Course(at["bootstrap"], at["redis"], folder)
+        LogKey.create(settings.log_key_file)
+        return asyncio.run(_laps(course, settings, events, rounds, say))
+    finally:
+        stack.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _project(folder: Path, rounds: int, say: Say) -> None:
+    """A project with one flow for each round."""
+    shipped = FolderProject(folder).read("flows", "departure-delays.yaml")
+    assert shipped is not None
+    (folder / "flows").mkdir(parents=True)
+    for turn in range(rounds):
+        (folder / "flows" / f"{Weft().group(turn)}.yaml").write_text(Weft().flow_file(turn, shipped.text))
+    if MODEL not in Catalog(FolderProject(folder)).names():
+        train([LEARNERS[MODEL]], folder / "models", say)
+
+
+async def _laps(course: Course, settings: Settings, events: int, rounds: int, say: Say) -> Outcome:
+    kafka = KafkaSettings(course.bootstrap)
+    admin = KafkaAdmin(kafka)
+    await admin.create([Topic(INPUT, PARTITIONS), *Handmade().topics(0)])
+    say(f"producing {events:,} events")
+    await _produce(kafka, course.redis, events)
+    laps = []
+    for turn in range(rounds):
+        applying = Applying(settings, FolderProject(settings.project_folder), Weft().group(turn), PARTITIONS, False)
+        await run_apply(applying, await plan_only(applying))
+        order = (Weft(), Handmade()) if turn % 2 else (Handmade(), Weft())
+        for contender in order:
+            lap = await _lap(contender, course, turn, events)
+            say(
+                f"round {turn + 1}: {lap.name:18} {lap.events_s:>9,.0f} events/s  {lap.cpu_us:5.1f} us CPU/event  {lap.peak_bytes >> 20:4} MB"
+            )
+            laps.append(lap)
+    return Outcome(events, tuple(laps))
+
+
+async def _produce(kafka: KafkaSettings, redis: str, events: int) -> None:
+    """The first departures of the year, again and again if more are asked for, and what they are enriched with."""
+    lookup, publisher = RedisLookup(redis), KafkaPublisher(kafka)
+    try:
+        await lookup.load(flights.lookups())
+        rows = flights.departures()
+        while events > 0:
+            for outgoing in flights.events(
+                rows.slice(0, min(events, len(rows))), built_in()["flights.Departure"], "avro-single-object", INPUT
+            ):
+                await publisher.publish(outgoing)
+            events -= len(rows)
+    finally:
+        await publisher.close()
+        await lookup.close()
+
+
+async def _lap(contender: Weft | Handmade, course: Course, turn: int, events: int) -> Lap:
+    """From the first commit that is seen to the last: what a start costs is not in it."""
+    sources = [Source(INPUT, partition) for partition in range(PARTITIONS)]
+    committed = CommittedOffsets(KafkaSettings(course.bootstrap), contender.group(turn), sources)
+    process = contender.start(course, turn)
+    watched = psutil.Process(process.pid)
+    first, peak, began, began_cpu, started = 0, 0, 0.0, 0.0, time.perf_counter()
+    try:
+        while (done := await committed.total()) < events:
+            if not first and done:
+                first, began, began_cpu = done, time.perf_counter(), _cpu_s(watched)
+            if process.poll() is not None or time.perf_counter() - started > STALLED_S:
+                raise FailedError(f"{contender.name} did not finish; it said: {course.said(contender.group(turn))}")
+            peak = max(peak, watched.memory_info().rss)
+            await asyncio.sleep(LOOK_S)
+        seconds, cpu = time.perf_counter() - began, _cpu_s(watched) - began_cpu
+        return Lap(contender.name, turn, (done - first) / seconds, cpu / (done - first) * 1e6, peak)
+    finally:
+        process.kill()
+        process.wait()
+        await committed.close()
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
