@@ -14,14 +14,19 @@ import signal
 import sys
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+import psutil
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
 from processors.flow.bundle import CONTROL_TOPIC
+from processors.light import keep_pandas_out
 from schemas.errors import WeftError
+from schemas.vocabulary import Exit
+from streams.clock import SystemClock
 from streams.host import LaneHost, die
 from streams.logs import log_to_stderr
 from streams.settings import load
@@ -45,7 +50,7 @@ class Works(faust.Channel[Work]):
         return self._queue
 
 
-def worker_of(parts: Fabric, group: str) -> faust.Worker:
+def worker_of(parts: Fabric, group: str, began_ms: int) -> faust.Worker:
     """The Faust worker with everything in it."""
     app = _app(parts, group)
     works = Works(app)
@@ -59,7 +64,7 @@ def worker_of(parts: Fabric, group: str) -> faust.Worker:
     async def ended() -> None:
         await worker.stop()
 
-    host = LaneHost(parts, put, ended)
+    host = LaneHost(parts, began_ms, put, ended)
 
     async def batches(stream: Any) -> None:
         """Steps each work."""
@@ -97,13 +102,14 @@ def _app(parts: Fabric, group: str) -> faust.App:
     )
 
 
-def run(slot: Slot, parts: Fabric) -> NoReturn:
+def run(parts: Fabric, began_ms: int) -> NoReturn:
     """Run until told to end; exits with 0 after a drain."""
+    slot = parts.slot
     group = slot.control_group(uuid.uuid4().hex[:12])
     shutil.rmtree(slot.faust_folder, ignore_errors=True)
     slot.fault_file.unlink(missing_ok=True)
     try:
-        worker_of(parts, group).execute_from_commandline()
+        worker_of(parts, group, began_ms).execute_from_commandline()
     finally:
         with contextlib.suppress(WeftError):
             asyncio.run(KafkaAdmin(parts.kafka).delete_groups([group]))
@@ -117,25 +123,44 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
+def assigned(flow: str, of: int, data: Path) -> Slot:
+    """Wait for the number of a slot on standard input, with everything imported; log into that slot's file from then on."""
+    line = sys.stdin.readline().strip()
+    if not line:
+        sys.exit(Exit.DONE)
+    slot = Slot(flow, int(line), of, data)
+    slot.folder.mkdir(parents=True, exist_ok=True)
+    with slot.log_file.open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log.fileno(), stream.fileno())
+    return slot
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The process."""
     parser = argparse.ArgumentParser(prog="python -m streams.worker", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--flow", required=True)
-    parser.add_argument("--slot", type=int, required=True, help="from 0")
+    parser.add_argument("--slot", type=int, help="from 0; else it comes as a line on standard input, as soon as it is known")
     parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
     parser.add_argument("--parent", type=int, help="end when this process does, which must have started this one")
     asked = parser.parse_args(arguments)
     if asked.parent is not None:
         die_with(asked.parent)
     log_to_stderr()
+    keep_pandas_out()
     settings = load()
-    slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
+    began_ms = int(psutil.Process().create_time() * 1000)
+    if asked.slot is None:
+        slot = assigned(asked.flow, asked.of, settings.data_folder)
+        began_ms = SystemClock().now_ms()
+    else:
+        slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
         parts = fabric(slot, settings)
     except WeftError as error:
         die(slot, error, started=False)
         raise
-    run(slot, parts)
+    run(parts, began_ms)
 
 
 if __name__ == "__main__":
