@@ -72,7 +72,10 @@ class Lane:
     async def expiring(self) -> None:
         """Watch over the deadlines of open reviews, for ever."""
         while True:
-            await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, list(self._ownership.owned), self._clock.now_ms())
+            try:
+                await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, list(self._ownership.owned), self._clock.now_ms())
+            except UnreachableError as error:  # whoever settles will see to it; a deadline may wait
+                self._watch.failed(f"expiring: {error.sentence}")
             await self._clock.sleep(self._bounds.expiry_s)
 
     async def process(self, work: Work) -> None:
