@@ -32,14 +32,14 @@ PAUSED = "control"  # the lane's word for a pause that a person asked for
 class LaneHost(mode.Service):
     """One lane in one process. `put` hands a work to the agent that steps it."""
 
-    def __init__(self, parts: Fabric, put: Callable[[Work], Awaitable[None]], ended: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, parts: Fabric, began_ms: int, put: Callable[[Work], Awaitable[None]], ended: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
-        self.parts, self._put, self._ended = parts, put, ended
+        self.parts, self._began_ms, self._put, self._ended = parts, began_ms, put, ended
         self.control = Control()
         self.bulletin = Bulletin(parts.slot.flow, parts.slot.name, parts.publisher, parts.circuits, parts.clock)
         self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard)
         self.lane: Lane | None = None
-        self.first_batch_s: float | None = None  # since the process started
+        self.first_batch_s: float | None = None  # since the slot was taken
         self._running: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -114,14 +114,14 @@ class LaneHost(mode.Service):
         self.lane = lane
         self.control.changed = partial(self._heard, lane)
         self._heard(lane)
-        LOGGER.info("started %s after %.2f s", lane.flow.ident, _age_s())
+        LOGGER.info("started %s after %.2f s", lane.flow.ident, self._age_s())
         loops = (lane.settling(), lane.expiring(), signer.run(), self.bulletin.run())
         self._loops = [asyncio.create_task(self._guarded(loop)) for loop in loops]
         self._fetching = asyncio.create_task(self._guarded(lane.fetching(self._received)))
 
     async def _received(self, work: Work) -> None:
         if self.first_batch_s is None:
-            self.first_batch_s = round(_age_s(), 3)
+            self.first_batch_s = self._age_s()
             LOGGER.info("first batch after %.2f s", self.first_batch_s)
         await self._put(work)
 
@@ -150,6 +150,10 @@ class LaneHost(mode.Service):
         LOGGER.info("drained")
         await self._ended()
 
+    def _age_s(self) -> float:
+        """How long the slot has been taken."""
+        return (self.parts.clock.now_ms() - self._began_ms) / 1000
+
     async def _guarded(self, loop: Coroutine[Any, Any, None]) -> None:
         try:
             await loop
@@ -168,8 +172,3 @@ def die(slot: Slot, error: Exception, started: bool = True) -> None:
     slot.fault_file.write_text(json.dumps(fault))
     logging.shutdown()
     os._exit(code)
-
-
-def _age_s() -> float:
-    """Of this process."""
-    return time.time() - psutil.Process().create_time()

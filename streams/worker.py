@@ -82,6 +82,7 @@ def worker_of(parts: Fabric, group: str, began_ms: int) -> faust.Worker:
     app.agent(topic, name="control")(control)
     mount(app, host)
     worker = faust.Worker(app, host, quiet=True, redirect_stdouts=False, override_logging=False)
+    worker.spinner = None  # it draws on standard output, which is the log file
     return worker
 
 

@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from streams.slot import Slot
@@ -28,10 +26,10 @@ class BackOff:
 
 
 class Child:
-    """The worker of a slot. `now` is monotonic, in seconds."""
+    """The worker of a slot. `take` gives a process that becomes it; `now` is monotonic, in seconds."""
 
-    def __init__(self, slot: Slot, environment: Mapping[str, str], now: Callable[[], float]) -> None:
-        self.slot, self._environment, self._now = slot, environment, now
+    def __init__(self, slot: Slot, take: Callable[[Slot], subprocess.Popen[bytes]], now: Callable[[], float]) -> None:
+        self.slot, self._take, self._now = slot, take, now
         self._process: subprocess.Popen[bytes] | None = None
         self._back_off = BackOff()
         self._started_s = 0.0
@@ -79,16 +77,7 @@ class Child:
         slot.folder.mkdir(parents=True, exist_ok=True)
         if slot.log_file.exists() and slot.log_file.stat().st_size > LOG_BYTES:
             slot.log_file.replace(slot.log_file.with_suffix(".log.1"))
-        asked = ["--flow", slot.flow, "--slot", str(slot.number), "--of", str(slot.of), "--parent", str(os.getpid())]
-        with slot.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.worker", *asked],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(self._environment),
-                start_new_session=True,  # ctrl-C reaches the supervisor alone, which drains its workers
-            )
+        self._process = self._take(slot)
         self._started_s = self._now()
         self.starts += 1
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from ops.run.child import Child
+from ops.run.standby import Standby
 from ops.run.watching import Watching
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
@@ -47,7 +48,8 @@ class Supervisor:
 
     def __init__(self, plan: Plan, say: Callable[[str], None], show: Callable[[Watching], None]) -> None:
         self._plan, self._say, self._show = plan, say, show
-        self.children = [Child(slot, plan.environment, time.monotonic) for slot in plan.slots()]
+        self._standby = Standby(plan.flow, plan.workers, run_folder(plan.data, plan.flow), plan.environment)
+        self.children = [Child(slot, self._standby.take, time.monotonic) for slot in plan.slots()]
         self.watching = Watching(plan.slots())
         self._told = threading.Event()
         self._hurry = threading.Event()
@@ -79,6 +81,8 @@ class Supervisor:
                 look_s = time.monotonic() + LOOK_S
                 self.watching.look()
                 self._show(self.watching)
+                if self.watching.up({child.pid for child in self.children}):  # until then the processor is theirs
+                    self._standby.refill()
                 if self._plan.until_idle and self._has_ended():
                     return
 
@@ -91,6 +95,7 @@ class Supervisor:
         return self._quiet_looks >= IDLE_LOOKS
 
     def _drain(self) -> Exit:
+        self._standby.end()
         for child in self.children:
             child.tell(signal.SIGTERM)
         deadline = time.monotonic() + DRAIN_S

@@ -77,6 +77,10 @@ class Watching:
             self.tally.add(status)
         self.tally.mark()
 
+    def up(self, pids: set[int | None]) -> bool:
+        """Whether each of these processes runs its lane."""
+        return pids <= {status["pid"] for status in self.statuses.values() if status.get("lane")}
+
     def idle(self, sources: frozenset[str]) -> bool:
         """Whether every worker is idle, and together they hold all these partitions."""
         lanes = [status["lane"] for status in self.statuses.values() if status.get("lane")]

@@ -1,0 +1,124 @@
+"""The supervisor's parts: back-off, totals over restarts, the lock, a child that ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.run.child import BackOff, Child
+from ops.run.supervisor import Plan, locked, sweep
+from ops.run.watching import Tally, Watching
+from schemas.errors import UsageError
+from streams.metrics import Meters, Metric
+from streams.slot import Slot
+
+
+def _plan(data: Path, workers: int = 1) -> Plan:
+    return Plan("f", workers, data, {}, frozenset({"in/0", "in/1"}))
+
+
+def _status(slot: int, pid: int, sources: tuple[str, ...] = (), idle: bool = True, **verdicts: int) -> dict[str, Any]:
+    return {"slot": slot, "pid": pid, "lane": {"verdicts": verdicts, "idle": idle, "sources": dict.fromkeys(sources, 0)}}
+
+
+def test_the_pause_doubles_up_to_half_a_minute() -> None:
+    back_off = BackOff()
+    pauses = [back_off.failed(1.0) for _ in range(11)]
+    assert pauses[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert pauses[-1] == 30.0
+
+
+def test_a_healthy_minute_begins_the_pauses_anew() -> None:
+    back_off = BackOff()
+    for _ in range(5):
+        back_off.failed(1.0)
+    assert back_off.failed(61.0) == 0.1
+
+
+def test_rows_of_a_worker_that_was_started_again_are_added() -> None:
+    tally = Tally()
+    for status in (_status(0, 10, result=5), _status(0, 10, result=7, filtered=1), _status(0, 11, result=2), _status(1, 12, result=1)):
+        tally.add(status)
+    assert dict(tally.verdicts) == {"result": 10, "filtered": 1}
+    assert tally.rows == 11
+
+
+def test_workers_are_idle_only_when_they_hold_every_partition_between_them(tmp_path: Path) -> None:
+    watching = Watching(_plan(tmp_path, 2).slots())
+    everything = frozenset({"in/0", "in/1"})
+    watching.statuses = {0: _status(0, 1, ("in/0",)), 1: _status(1, 2)}
+    assert not watching.idle(everything)
+    watching.statuses[1] = _status(1, 2, ("in/1",))
+    assert watching.idle(everything)
+    watching.statuses[0] = _status(0, 1, ("in/0",), idle=False)
+    assert not watching.idle(everything)
+    watching.close()
+
+
+def test_a_second_supervisor_of_a_flow_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from ops.run.supervisor import Plan, locked\n"
+        "with locked(Plan('f', 1, Path(sys.argv[1]), {}, frozenset())): print('held', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"held\n"
+    with pytest.raises(UsageError, match=f"by process {first.pid}"), locked(_plan(tmp_path)):
+        pass
+    first.kill()  # however it ends, the folder is free
+    first.wait()
+    with locked(_plan(tmp_path)):
+        pass
+
+
+def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_path: Path) -> None:
+    slot, now = Slot("f", 0, 1, tmp_path), [0.0]
+    ends = [sys.executable, "-c", "import sys; sys.exit(3)"]
+    child = Child(slot, lambda _: subprocess.Popen(ends), lambda: now[0])
+    child.tend()
+    slot.fault_file.write_text('{"sentence": "no broker answers", "hint": "weft up", "code": 3}')
+    assert child.wait(10) == 3
+    assert child.tend() == "f-0 ended with code 3 (no broker answers; weft up); it is started again in 0.1 s"
+    child.tend()
+    assert child.starts == 1
+    now[0] = 0.2
+    child.tend()
+    assert child.starts == 2
+    child.wait(10)
+
+
+def test_a_child_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
+    child = Child(Slot("f", 0, 1, tmp_path), lambda _: subprocess.Popen([sys.executable, "-c", ""]), lambda: 0.0)
+    child.tend()
+    child.wait(10)
+    assert child.tend() == ""
+    child.tend()
+    assert child.starts == 2
+    child.wait(10)
+
+
+def test_folders_of_slots_that_are_no_more_are_swept(tmp_path: Path) -> None:
+    for slot in _plan(tmp_path, 3).slots():
+        slot.web_port()
+    sweep(_plan(tmp_path, 1))
+    assert [slot.folder.exists() for slot in _plan(tmp_path, 3).slots()] == [True, False, False]
+
+
+def test_a_slot_keeps_its_port_as_long_as_it_is_free(tmp_path: Path) -> None:
+    slot = Slot("f", 0, 1, tmp_path)
+    assert slot.web_port() == slot.web_port() == slot.kept_port()
+
+
+def test_metrics_are_of_the_closed_vocabulary_and_say_what_was_settled() -> None:
+    meters = Meters("f", lambda: 2_000, lambda signals: None)
+    meters.settled({("result", "", ""): 3, ("filtered", "filter", "cancelled"): 1}, 0.02, 1_000)
+    meters.stepped("enrich-plane", 4, 0.001, {"missing": 2})
+    meters.show({Metric.PAUSED: 1.0}, ["infer"], {"m@1": True})
+    text = meters.text().decode()
+    assert 'weft_outcomes_total{flow="f",reason="filter",rule="cancelled",verdict="filtered"} 1.0' in text
+    assert 'weft_step_counts_total{flow="f",step="enrich-plane",what="missing"} 2.0' in text
+    assert 'weft_breaker_open{flow="f",model="m@1"} 1.0' in text
+    families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert {name.removesuffix("_total").removesuffix("_created") for name in families} == {str(metric) for metric in Metric}
