@@ -36,7 +36,7 @@ def explain(
         _print(one)
     if len(told["events"]) > 1:
         say(f"\n{len(told['events'])} events have the id {event}: a producer's duplicate is a second event.", "yellow")
-    say(f"\nA receipt of it: weft audit receipt {flow} {event}", "dim")
+    say(f"\nA receipt of it: weft audit receipt {flow} {told['events'][0]['position']}", "dim")
     return Exit.DONE
 
 

@@ -15,7 +15,7 @@ from processors.flow.compiled import Flow, Topics
 from processors.flow.writers import STEP, WHY
 from schemas import decision, pending
 from schemas.errors import UsageError
-from schemas.headers import CE_DETAIL, CE_POSITION
+from schemas.headers import CE_DETAIL, CE_ID, CE_PASS, CE_POSITION, CE_REDRIVE
 from schemas.identity import outcome_ids
 from schemas.positions import Position, Source
 from schemas.vocabulary import Verdict
@@ -141,18 +141,29 @@ async def _cause(desk: Desk, leaf: Leaf) -> dict[str, Any]:
 
 
 async def _outcome(desk: Desk, leaf: Leaf, taken: Row | None) -> Row | None:
-    """The outcome's record, if it is still there: the one with the digest that the leaf has."""
+    """The outcome's record, if it is still there: of this pass, and with the digest that the leaf has."""
     if not leaf.output or taken is None:
         return None
-    key, verdict, root = taken.key, Verdict(leaf.verdict), str(leaf.root).encode()
+    key, verdict = taken.key, Verdict(leaf.verdict)
+    wanted = _named(desk.flow.name, leaf)
     if verdict is Verdict.REVIEW:
-        (named,) = outcome_ids(desk.flow.name, [str(leaf.root)], verdict.value, leaf.generation, leaf.number)
-        key = named.encode()
+        key = wanted[CE_ID]
     for topic in _topics(desk.flow.topics, verdict):
         async for row in _with_key(desk, topic, key, leaf.root.partition if not verdict.terminal else None):
-            if digest(row.key, row.value) == leaf.output and dict(row.headers).get(CE_POSITION) == root:
+            if digest(row.key, row.value) == leaf.output and wanted.items() <= dict(row.headers).items():
                 return row
     return None
+
+
+def _named(flow: str, leaf: Leaf) -> dict[str, bytes]:
+    """The headers that only the outcome of this pass has. Dead letters keep the event's own `ce_id`."""
+    root, verdict = str(leaf.root), Verdict(leaf.verdict)
+    if verdict is Verdict.DEAD_LETTER:
+        return {CE_POSITION: root.encode(), CE_REDRIVE: str(leaf.generation).encode(), CE_PASS: str(leaf.number).encode()}
+    if verdict is Verdict.UNREADABLE:
+        return {CE_POSITION: root.encode()}
+    (own,) = outcome_ids(flow, [root], verdict.value, leaf.generation, leaf.number)
+    return {CE_ID: own.encode()}
 
 
 def _topics(topics: Topics, verdict: Verdict) -> Sequence[str]:
