@@ -1,0 +1,116 @@
+"""The daily commands as a user meets them: with a flow that is applied to the real stack, and without any."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ops.cli.main import run
+from processors.flow.project import BUILT_IN
+from schemas.vocabulary import Exit
+from tests.stack import TestStack
+
+Capture = pytest.CaptureFixture[str]
+LINE = {
+    "flight_id": "UA-1545-EWR-20130101T0515", "scheduled_at": "2013-01-01T10:15:00Z", "carrier": "UA", "flight": 1545,
+    "origin": "EWR", "dest": "IAH", "distance": 1400.0, "time_hour": "2013-01-01T10:00:00Z",
+}  # fmt: skip
+FLOW = """
+flow: {name}
+version: 1.0.0
+input:   {{topic: {name}-events, schema: flights.Departure, encoding: avro-single-object, id: flight_id, time: scheduled_at}}
+steps:
+  - validate: {{rules: departures}}
+result:  {{topic: {name}-results, schema: flights.Departure}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project."""
+    monkeypatch.setenv("WEFT_PROJECT", str(tmp_path))
+    monkeypatch.setenv("WEFT_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+@pytest.fixture
+def flow(folder: Path, stack: TestStack, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> str:
+    """A flow of departures that is applied, and that no worker runs."""
+    monkeypatch.setenv("WEFT_BOOTSTRAP", stack.bootstrap)
+    monkeypatch.setenv("WEFT_REDIS", stack.redis_url)
+    name = f"d{uuid4().hex[:8]}"
+    (folder / "flows").mkdir()
+    (folder / "flows" / f"{name}.yaml").write_text(FLOW.format(name=name))
+    assert run(["flow", "apply", name, "--yes"]) == Exit.DONE
+    capsys.readouterr()
+    return name
+
+
+@pytest.fixture
+def told(capsys: Capture) -> Callable[..., Any]:
+    """What a command prints as JSON."""
+
+    def ask(*arguments: str) -> Any:
+        assert run([*arguments, "--json"]) == Exit.DONE
+        return json.loads(capsys.readouterr().out or "null")
+
+    return ask
+
+
+def test_produce_sends_what_was_asked_for_and_says_so(flow: str, folder: Path, told: Callable[..., Any]) -> None:
+    sent = told("produce", flow, "--limit", "250", "--hostile")
+    assert (sent["events"], sent["lookups"], sent["topic"]) == (250, 29_437, f"{flow}-events")
+    assert sum(sent["partitions"].values()) == 250 + len(sent["hostile"])
+    assert {one["verdict"] for one in sent["hostile"]} == {"result", "dead-letter", "filtered", "quarantine", "review"}
+    file = folder / "some.ndjson"
+    file.write_text("\n".join(json.dumps(LINE | {"flight": flight}) for flight in range(1, 6)))
+    sent = told("produce", flow, "--from", str(file), "--limit", "4", "--rate", "40/s", "--no-lookups")
+    assert (sent["events"], sent["lookups"]) == (4, 0)
+
+
+def test_a_flow_that_no_worker_runs_has_nothing_to_show(flow: str, told: Callable[..., Any], capsys: Capture) -> None:
+    assert told("results", flow) is None
+    assert told("dlq", "list", flow) == {"flow": flow, "count": 0, "reasons": [], "letters": []}
+    assert told("dlq", "redrive", flow, "--all", "--yes") == []
+    assert told("review", "list", flow) == []
+    for command in (["dlq", "show", flow, "0/0"], ["dlq", "show", flow, "9/0"], ["review", "reject", flow, "abcd1234", "--why", "no"]):
+        assert run(command) == Exit.USAGE
+        assert "list" in capsys.readouterr().err
+    assert run(["explain", flow, "UA-1"]) == Exit.FAILED
+    assert "No decision about UA-1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["produce", "departure-delays", "--rate", "fast"], "no rate"),
+        (["produce", "departure-delays", "--from", "nowhere.ndjson"], "nowhere.ndjson"),
+        (["produce", "no-such-flow"], "no-such-flow"),
+        (["dlq", "redrive", "departure-delays"], "Which dead letters?"),
+        (["dlq", "redrive", "departure-delays", "0/1", "--all"], "Which dead letters?"),
+        (["review", "approve", "departure-delays", "abcd"], "--why"),
+        (["review", "reject", "departure-delays", "abcd", "--why", " "], "needs a reason"),
+        (["review", "approve", "departure-delays", "abcd", "--why", "x", "--set", "score"], "names no value"),
+    ],
+)
+def test_a_wrong_use_is_one_sentence(folder: Path, arguments: list[str], said: str, capsys: Capture) -> None:
+    assert run(arguments) == Exit.USAGE
+    err = " ".join(capsys.readouterr().err.split())
+    assert said in err
+    assert "Traceback" not in err
+    assert folder
+
+
+def test_events_of_another_contract_must_come_from_a_file(folder: Path, capsys: Capture) -> None:
+    (folder / "flows").mkdir()
+    text = (BUILT_IN["flows"] / "departure-delays.yaml").read_text()
+    (folder / "flows" / "planes.yaml").write_text(
+        text.replace("flow: departure-delays", "flow: planes").replace("flights.Departure,", "flights.Plane,")
+    )
+    assert run(["produce", "planes"]) == Exit.USAGE
+    assert "--from" in capsys.readouterr().err
+    assert run(["produce", "planes", "--hostile"]) == Exit.USAGE
+    assert "hostile" in capsys.readouterr().err
