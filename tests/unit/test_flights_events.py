@@ -1,7 +1,6 @@
 """The example's events are the year as it was, and the hostile ones end as they are labelled."""
 
 from collections import Counter
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,11 +12,12 @@ from ops.flow.events import Sample
 from ops.flow.offline import FixedScore, judge, parts
 from processors.flow.check import check
 from processors.flow.compile import compile_flow
-from processors.flow.project import BUILT_IN, FolderProject
+from processors.flow.project import FolderProject
 from schemas.contracts import built_in
 from schemas.headers import CE_ID, CE_TIME, CE_TYPE
 from schemas.vocabulary import Verdict
 from serving.training.flights import tables
+from tests.models import trained
 
 CONTRACT = built_in()[flights.CONTRACT]
 VALUE_BYTES = 1_048_576
@@ -26,15 +26,6 @@ VALUE_BYTES = 1_048_576
 @pytest.fixture(scope="module")
 def departures() -> pa.Table:
     return flights.departures()
-
-
-def flow_without_drift(folder: Path) -> FolderProject:
-    """The example's flow as it is, but for the step whose reference is made from the stream."""
-    (folder / "flows").mkdir(parents=True)
-    text = (BUILT_IN["flows"] / "departure-delays.yaml").read_text()
-    kept = [line for line in text.splitlines() if "- drift:" not in line]
-    (folder / "flows" / "departure-delays.yaml").write_text("\n".join(kept))
-    return FolderProject(folder)
 
 
 def test_every_departure_of_the_year_is_there_once_and_in_time_order(departures: pa.Table) -> None:
@@ -65,8 +56,9 @@ def test_the_lookups_are_all_planes_and_all_hours_of_weather() -> None:
     assert set(tables().weather["origin"].unique().to_pylist()) == {"EWR", "JFK", "LGA"}
 
 
-async def test_each_hostile_record_ends_as_it_is_labelled(tmp_path: Path) -> None:
-    project = flow_without_drift(tmp_path)
+async def test_each_hostile_record_ends_as_it_is_labelled() -> None:
+    trained()
+    project = FolderProject()
     records = hostile(CONTRACT, VALUE_BYTES)
     samples = [Sample(line, one.key, one.value, one.headers or []) for line, one in enumerate(records)]
     flow = compile_flow(project, "departure-delays", parts(project, FixedScore(0.5), dict(flights.lookups())))
