@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test demo bench-lane clean
+.PHONY: help setup lock check test demo bench-lane protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -51,6 +51,9 @@ demo: setup ## a year of real flights through the whole fabric, and the proof
 
 bench-lane: setup ## one worker against a hand-written loop doing the same job
 	@$(BIN)/weft bench-lane
+
+protocol: setup ## generate the stubs of the Open Inference Protocol anew
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serving/protocol/open_inference_grpc.proto
 
 clean: ## end the local stack and delete what set-up and stack have made
 	@test ! -x "$(BIN)/weft" || $(BIN)/weft down --wipe

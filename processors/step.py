@@ -1,8 +1,8 @@
 """The step: a function from a batch of Arrow columns to a batch of Arrow columns. Read this first.
 
-A flow is a list of steps. Each gets the rows that are still in, and says which rows leave here and why. An implementer may not log, count, trace,
-commit, sleep or retry: whoever runs the step does. It awaits only the ports that it was built with, and returns what to count. It works on whole
-columns; a step that raises is run again on halves of the batch until the row that broke it is alone.
+A flow is a list of steps. Each gets the rows that are still in, and says which rows leave here and why. An implementer may not log, count,
+trace, commit, sleep or retry: whoever runs the step does. It awaits only the ports that it was built with, and returns what to count. It
+works on whole columns; a step that raises is run again on halves of the batch until the row that broke it is alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ class Intake:
         if self.trips is not None:
             return self.trips[row]
         source = self.sources[self.source[row]]
-        return Trip(Position(*source, int(self.offset[row])), 0, 0, self.fetched_ms)
+        return Trip(Position(source.topic, source.partition, int(self.offset[row])), 0, 0, self.fetched_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Admission:
         work.extra.append(Outgoing(self._flow.topics.reviews, [decision.review.encode()], [None], partition=position.partition))
         return ended
 
-    def _fit(self, waits: Pending, decision: Decision) -> pa.RecordBatch | None | str:
+    def _fit(self, waits: Pending, decision: Decision) -> pa.RecordBatch | str | None:
         """The columns to go on with; a sentence where the decision does not fit the step; None where the flow version is gone."""
         flow = self._flows.get(f"{waits.flow}@{waits.version}")
         return None if flow is None else approved(flow, waits, decision)
@@ -147,18 +147,20 @@ class Admission:
             return back
         return self._end(work, back, Verdict.DEAD_LETTER, Reason.UNKNOWN_FLOW, f"the row waited for {ident}, which is not applied any more")
 
-    def _end(self, work: Work, back: Return, verdict: Verdict, reason: Reason, sentence: str) -> None:
-        """A row that came back and ends without a step."""
+    def _end(self, work: Work, back: Return, verdict: Verdict, reason: Reason, sentence: str) -> Return | None:
+        """A row that came back and ends without a step: none goes on."""
         flow = self._flows.get(f"{back.pending.flow}@{back.pending.version}", self._flow)
         columns = _columns(back.pending) or _NO_COLUMNS
         batch = Batch(columns, np.zeros(1, np.int64), returns_intake([back], work.fetched_ms))
         fate = Fate(batch, back.pending.step_index, verdict, reason, back.pending.rule, sentence)
         work.journeys.append(Journey(flow, batch.intake, [fate]))
+        return None
 
-    def _void(self, work: Work, alone: Intake, verdict: Verdict, reason: Reason, sentence: str) -> None:
-        """A record that belongs to no event."""
+    def _void(self, work: Work, alone: Intake, verdict: Verdict, reason: Reason, sentence: str) -> Return | None:
+        """A record that belongs to no event: no row goes on."""
         batch = Batch(_NO_COLUMNS, np.zeros(1, np.int64), alone)
         work.journeys.append(Journey(self._flow, alone, [Fate(batch, 0, verdict, reason, sentence=sentence)]))
+        return None
 
 
 _NO_COLUMNS = pa.RecordBatch.from_arrays([], names=[])
@@ -208,7 +210,7 @@ class _Joined(Sequence[Headers]):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def __getitem__(self, row):  # type: ignore[no-untyped-def, override]
+    def __getitem__(self, row):  # type: ignore[no-untyped-def]
         part = bisect_right(self._ends, row)
         return self._parts[part][row - (self._ends[part - 1] if part else 0)]
 

@@ -1,4 +1,4 @@
-"""The deadline of a review: the owner of its resume partition appends an expiry, and judges it like any other decision when it consumes it."""
+"""The deadline of a review: the owner of its resume partition appends an expiry, and judges it as any decision when it consumes it."""
 
 from collections.abc import Iterable
 

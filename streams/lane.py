@@ -1,8 +1,8 @@
 """The lane: fetch, steps, settle for one flow in one worker. Plain asyncio against the ports of connectors/log.py; no Kafka, no Faust.
 
 Loops run side by side: `fetching` brings work, `process` steps it (several batches at once), `settling` commits it, in order, one
-transaction at a time; `expiring` watches over open reviews. What a batch changes (step state, trees, open reviews) counts only once its transaction has committed; when one fails, all behind it are
-void and read again from the committed offsets.
+transaction at a time; `expiring` watches over open reviews. What a batch changes (step state, trees, open reviews) counts only once its
+transaction has committed; when one fails, all behind it are void and read again from the committed offsets.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from streams.prepare import prepare
 from streams.settle import transact
 from streams.sleepers import due_records
 from streams.stepping import travel
-from streams.work import Turn, Work, work_of
+from streams.work import Prepared, Turn, Work, work_of
 
 
 class Lane:
@@ -73,7 +73,9 @@ class Lane:
         """Watch over the deadlines of open reviews, for ever."""
         while True:
             try:
-                await ask_expired(self._parts.publisher, self.flow, self._admission.reviews, list(self._ownership.owned), self._clock.now_ms())
+                await ask_expired(
+                    self._parts.publisher, self.flow, self._admission.reviews, list(self._ownership.owned), self._clock.now_ms()
+                )
             except UnreachableError as error:  # whoever settles will see to it; a deadline may wait
                 self._watch.failed(f"expiring: {error.sentence}")
             await self._clock.sleep(self._bounds.expiry_s)
@@ -214,10 +216,11 @@ class Lane:
         """Commit the head; when it fails, everything in flight is read again."""
         began = perf_counter()
         async with self._ownership.lock:
-            if work.void or work.prepared is None:
+            prepared = work.prepared
+            if work.void or prepared is None:
                 return
             try:
-                after = await transact(self._log, self.flow.topics.ledger, work, work.prepared, self._ownership.owned)
+                after = await transact(self._log, self.flow.topics.ledger, work, prepared, self._ownership.owned)
             except (AbortError, OwnershipError) as error:
                 self._watch.failed(f"{type(error).__name__}: {error.sentence}")
                 await self._log.abort()
@@ -227,7 +230,7 @@ class Lane:
             self._ownership.adopt(work, after)
             self._flight.leave(work)
         self._failing_since_ms = None
-        self._told(work, perf_counter() - began)
+        self._told(work, prepared, perf_counter() - began)
 
     def _check_progress(self, error: Exception) -> None:
         now_ms = self._clock.now_ms()
@@ -235,14 +238,13 @@ class Lane:
         if now_ms - self._failing_since_ms > self._bounds.stalled_s * 1000:
             raise FatalError(f"no transaction has committed for {self._bounds.stalled_s:.0f} s; last: {error}") from error
 
-    def _told(self, work: Work, seconds: float) -> None:
+    def _told(self, work: Work, prepared: Prepared, seconds: float) -> None:
         """Tell who watches, now that it has happened."""
-        assert work.prepared is not None
         for journey in work.journeys:
             for timing in journey.timings:
                 self._watch.stepped(*timing)
-        for (verdict, _, _), rows in work.prepared.verdicts.items():
+        for (verdict, _, _), rows in prepared.verdicts.items():
             self._verdicts[verdict] += rows
-        self._watch.settled(work.prepared.verdicts, seconds, work.fetched_ms)
-        if work.prepared.signals:
-            self._watch.signalled(work.prepared.signals)
+        self._watch.settled(prepared.verdicts, seconds, work.fetched_ms)
+        if prepared.signals:
+            self._watch.signalled(prepared.signals)

@@ -1,7 +1,8 @@
 """The states of steps: what is adopted, and what the batches in flight made of it."""
 
+from processors.step import State
 from schemas.positions import Source
-from streams.stepping import State, StateKey
+from streams.stepping import StateKey
 from streams.work import Work
 
 

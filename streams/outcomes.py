@@ -46,8 +46,11 @@ class Endings:
     def blank(cls, journey: Journey) -> "Endings":
         """Nothing written yet."""
         rows = len(journey.intake)
-        columns = [np.empty(rows, object) for _ in range(9)]
-        return cls(journey, *columns, has_output=np.zeros(rows, bool))
+
+        def cells() -> Cells:
+            return np.empty(rows, object)
+
+        return cls(journey, cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), np.zeros(rows, bool))
 
 
 def endings(journey: Journey, notes: Notes, now_ms: int) -> Endings:
@@ -103,7 +106,8 @@ def _column(batch: Batch, name: str, default: str | bool) -> list[str | bool] | 
     if at < 0:
         return default
     column = batch.columns.column(at)
-    return (column.fill_null(default) if column.null_count else column).to_pylist()
+    values: list[str | bool] = (column.fill_null(default) if column.null_count else column).to_pylist()
+    return values
 
 
 def _details(flow: Flow, notes: Notes, fate: Fate) -> Sequence[bytes]:

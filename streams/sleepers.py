@@ -18,7 +18,7 @@ class Sleeper(NamedTuple):
 
 
 def due_records(flow: Flow, fetched: Fetched, asleep: Mapping[Source, int], now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
-    """What may be worked on now, and the partitions that must sleep. All rows of one retry topic wait equally long, so they fall due in order."""
+    """What may be worked on now, and the partitions that must sleep. Rows of one retry topic wait equally long: they fall due in order."""
     retries = set(flow.topics.retries)
     due, sleepers = [], {}
     for records in fetched.records:

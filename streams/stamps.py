@@ -83,7 +83,7 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
     _add_times(stamped, flow, fate.batch)
     if flow.reads_headers:
         for mine, row in zip(stamped, fate.batch.origin, strict=True):
-            mine += _carried(_headers(fate.batch, row))
+            mine.extend(_carried(_headers(fate.batch, row)))
     return stamped
 
 

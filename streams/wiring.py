@@ -64,7 +64,7 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
     lookup: Lookup = RedisLookup(settings.redis) if settings.redis else _NoPort("no Redis is named", "set WEFT_REDIS")
     models: Models = _NoPort("no model server is named", "set WEFT_SERVE")
     if settings.serve == IN_PROCESS:
-        from serving.memory import local_models  # ONNX Runtime: only who runs models in the worker pays for its import
+        from serving.memory import local_models  # noqa: PLC0415  # ONNX Runtime: only who runs models in the worker pays for its import
 
         models = local_models(FolderProject(settings.project_folder))
     elif settings.serve:

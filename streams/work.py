@@ -83,7 +83,7 @@ class Work:
 
 
 class Turn(Gate):
-    """A batch's turn at the steps with state: after the batch before it. One that takes several ways lets the next in when all are through."""
+    """A batch's turn at the steps with state, after the batch before. One that takes several ways lets the next in when all are through."""
 
     def __init__(self, work: Work) -> None:
         self._work = work

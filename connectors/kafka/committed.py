@@ -1,4 +1,4 @@
-"""A group's committed offsets, looked at often: a consumer that never joins asks for them, as the admin client is not made for fifty calls a second."""
+"""A group's committed offsets, looked at often: by a consumer that never joins; the admin client is not made for fifty calls a second."""
 
 import asyncio
 from collections.abc import Sequence

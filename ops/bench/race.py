@@ -22,7 +22,7 @@ from ops.flow.applying import Applying, plan_only, run_apply
 from ops.stack.local import LocalStack
 from processors.flow.project import FolderProject
 from schemas.contracts import built_in
-from schemas.errors import FailedError
+from schemas.errors import FailedError, UsageError
 from schemas.positions import Source
 from serving.catalog import Catalog
 from serving.training.learners import LEARNERS
@@ -90,7 +90,8 @@ def race(events: int, rounds: int, say: Say) -> Outcome:
 def _project(folder: Path, rounds: int, say: Say) -> None:
     """A project with one flow for each round."""
     shipped = FolderProject(folder).read("flows", "departure-delays.yaml")
-    assert shipped is not None
+    if shipped is None:
+        raise UsageError("the shipped flow departure-delays is missing", "install Weft again")
     (folder / "flows").mkdir(parents=True)
     for turn in range(rounds):
         (folder / "flows" / f"{Weft().group(turn)}.yaml").write_text(Weft().flow_file(turn, shipped.text))
@@ -111,9 +112,8 @@ async def _laps(course: Course, settings: Settings, events: int, rounds: int, sa
         order = (Weft(), Handmade()) if turn % 2 else (Handmade(), Weft())
         for contender in order:
             lap = await _lap(contender, course, turn, events)
-            say(
-                f"round {turn + 1}: {lap.name:18} {lap.events_s:>9,.0f} events/s  {lap.cpu_us:5.1f} us CPU/event  {lap.peak_bytes >> 20:4} MB"
-            )
+            figures = f"{lap.events_s:>9,.0f} events/s  {lap.cpu_us:5.1f} us CPU/event  {lap.peak_bytes >> 20:4} MB"
+            say(f"round {turn + 1}: {lap.name:18} {figures}")
             laps.append(lap)
     return Outcome(events, tuple(laps))
 

@@ -12,9 +12,10 @@ def bench_lane(
     rounds: Annotated[int, typer.Option(min=1, max=50)] = 3,
     json: Json = False,
 ) -> None:
-    """Race one worker against a hand-written confluent-kafka loop that does the same job, row by row, with the same headers, ids and transaction.
+    """Race one worker against a hand-written confluent-kafka loop that does the same job row by row.
 
-    Both run without the call to Ray Serve. The last line is the ratio of their speeds, the median of all rounds.
+    Same headers, ids and transaction. Both run without the call to Ray Serve. The last line is the ratio of their speeds,
+    the median of all rounds.
 
     Examples:
 

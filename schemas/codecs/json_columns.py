@@ -105,5 +105,3 @@ def _column(field: Field, read: Read, objects: Sequence[dict[str, Any]]) -> pa.A
     if fits is not None and types <= fits and not kind.symbols and not kind.logical:
         return pa.array(values, kind.plain)
     return pa.array([read(value) for value in values], kind.plain)
-
-

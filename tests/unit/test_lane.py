@@ -84,7 +84,7 @@ async def _open(world: World) -> dict[str, tuple[str, int]]:
     for part in await world.records("f.reviews"):
         for key, value, headers in zip(part.keys, part.values, part.headers or (), strict=True):
             if value is not None:
-                found[dict(headers)["ce_causationid"].decode()] = ((key or b"").decode(), part.source.partition)
+                found[(dict(headers)["ce_causationid"] or b"").decode()] = ((key or b"").decode(), part.source.partition)
     return found
 
 
