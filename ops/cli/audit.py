@@ -50,7 +50,7 @@ def verify_(
     if json:
         as_json(report.as_json())
     else:
-        _print(report)
+        show(report)
     return Exit.DONE if report.proven else Exit.NOT_PROVEN
 
 
@@ -67,7 +67,8 @@ async def _verified(flow: str, since: Path | None, keys: list[str]) -> Report:
         return report
 
 
-def _print(report: Report) -> None:
+def show(report: Report) -> None:
+    """For a person."""
     rows = [
         (Text("proven", "green") if line.proven else Text("NOT PROVEN", "bold red"), line.law.value, line.figures)
         for line in report.lines()

@@ -16,6 +16,7 @@ STACK = "The local stack"
 DAILY = "Day by day"
 
 COMMANDS = (
+    Row("demo", "ops.cli.demo:demo", "A year of real flights through the whole fabric, and the proof.", STACK),
     Row("up", "ops.cli.stack:up", "Start Kafka, Redis and what else this project needs on this machine.", STACK),
     Row("down", "ops.cli.stack:down", "End it, with every process of it; the data stays.", STACK),
     Row("status", "ops.cli.stack:status", "Show what runs, where, since when.", STACK),
