@@ -15,7 +15,7 @@ LOG_BYTES = 20 << 20  # of a slot's log file; then it is moved to worker.log.1
 
 @dataclass(slots=True)
 class BackOff:
-    """How long to wait before the next start: doubles with each failure, begins anew after a healthy while."""
+    """How long to wait before the next start: doubles with each failure, begins anew after a healthy while or some work done."""
 
     wait_s: float = 0.0
 
@@ -40,6 +40,10 @@ class Child:
     def pid(self) -> int | None:
         """Of the process that runs now."""
         return self._process.pid if self._process is not None else None
+
+    def works(self) -> None:
+        """It has settled events: whatever ends it now, it is no failure to start."""
+        self._back_off.wait_s = 0.0
 
     def tend(self) -> str:
         """See that it runs; a sentence for people if it has just ended, else nothing."""

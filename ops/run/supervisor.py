@@ -79,12 +79,18 @@ class Supervisor:
                     self._say(sentence)
             if time.monotonic() >= look_s:
                 look_s = time.monotonic() + LOOK_S
-                self.watching.look()
-                self._show(self.watching)
-                if self.watching.up({child.pid for child in self.children}):  # until then the processor is theirs
-                    self._standby.refill()
+                self._look()
                 if self._plan.until_idle and self._has_ended():
                     return
+
+    def _look(self) -> None:
+        self.watching.look()
+        self._show(self.watching)
+        for child in self.children:
+            if self.watching.works(child.slot.number, child.pid):
+                child.works()
+        if self.watching.up({child.pid for child in self.children}):  # until then the processor is theirs
+            self._standby.refill()
 
     def _has_ended(self) -> bool:
         """Whether the workers were idle for several looks, and settled nothing between."""

@@ -81,6 +81,11 @@ class Watching:
         """Whether each of these processes runs its lane."""
         return pids <= {status["pid"] for status in self.statuses.values() if status.get("lane")}
 
+    def works(self, slot: int, pid: int | None) -> bool:
+        """Whether this process has settled events."""
+        status = self.statuses.get(slot)
+        return status is not None and status["pid"] == pid and bool(status.get("lane")) and bool(status["lane"]["verdicts"])
+
     def idle(self, sources: frozenset[str]) -> bool:
         """Whether every worker is idle, and together they hold all these partitions."""
         lanes = [status["lane"] for status in self.statuses.values() if status.get("lane")]

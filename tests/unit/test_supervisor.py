@@ -89,6 +89,22 @@ def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_pat
     child.wait(10)
 
 
+def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> None:
+    now = [0.0]
+    child = Child(
+        Slot("f", 0, 1, tmp_path), lambda _: subprocess.Popen([sys.executable, "-c", "1/0"], stderr=subprocess.DEVNULL), lambda: now[0]
+    )
+    said = []
+    for start in range(3):
+        child.tend()
+        child.wait(10)
+        if start == 2:
+            child.works()
+        said.append(child.tend().rsplit(" in ")[1])
+        now[0] += 1.0
+    assert said == ["0.1 s", "0.2 s", "0.1 s"]
+
+
 def test_a_child_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
     child = Child(Slot("f", 0, 1, tmp_path), lambda _: subprocess.Popen([sys.executable, "-c", ""]), lambda: 0.0)
     child.tend()
