@@ -13,7 +13,7 @@ from connectors.kafka.errors import Kind, kind_of, translated
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.log import Extent, Records
-from schemas.errors import FailedError, UsageError
+from schemas.errors import FailedError, UsageError, WeftError
 from schemas.positions import Position, Source
 
 T = TypeVar("T")
@@ -107,10 +107,18 @@ class KafkaReader:
         except KafkaException as error:
             code = error.args[0].code()
             if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
-                raise UsageError(f"{doing} failed: there is no such topic or partition", "create it with `weft flow apply`") from error
+                raise await self._missing(doing) from error
             if kind_of(error.args[0]) is Kind.RETRY:
                 raise unreachable(self._settings) from error
             raise FailedError(translated(error, doing).sentence) from error
+
+    async def _missing(self, doing: str) -> WeftError:
+        """The client says so too of a topic whose broker is away: asked again, only a cluster that answers has no such topic."""
+        try:
+            await asyncio.to_thread(lambda: self._cluster().list_topics(timeout=self._settings.reach_s))
+        except KafkaException:
+            return unreachable(self._settings)
+        return UsageError(f"{doing} failed: there is no such topic or partition", "create it with `weft flow apply`")
 
 
 def _some(consumer: Consumer, rows: int) -> tuple[list[Message], bool]:
