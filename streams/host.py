@@ -39,7 +39,7 @@ class LaneHost(mode.Service):
         self.bulletin = Bulletin(parts.slot.flow, parts.slot.name, parts.publisher, parts.circuits, parts.clock)
         self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard)
         self.lane: Lane | None = None
-        self.first_batch_s: float | None = None  # since the slot was taken
+        self.first_batch_s: float | None = None  # since the process began
         self._running: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -151,7 +151,7 @@ class LaneHost(mode.Service):
         await self._ended()
 
     def _age_s(self) -> float:
-        """How long the slot has been taken."""
+        """How long the process has been running."""
         return (self.parts.clock.now_ms() - self._began_ms) / 1000
 
     async def _guarded(self, loop: Coroutine[Any, Any, None]) -> None:

@@ -12,20 +12,19 @@ import os
 import shutil
 import signal
 import sys
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
-import psutil
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
 from processors.flow.bundle import CONTROL_TOPIC
 from processors.light import keep_pandas_out
 from schemas.errors import WeftError
-from schemas.vocabulary import Exit
 from streams.clock import SystemClock
 from streams.host import LaneHost, die
 from streams.logs import log_to_stderr
@@ -124,44 +123,43 @@ def die_with(parent: int) -> None:
         sys.exit(0)
 
 
-def assigned(flow: str, of: int, data: Path) -> Slot:
-    """Wait for the number of a slot on standard input, with everything imported; log into that slot's file from then on."""
-    line = sys.stdin.readline().strip()
-    if not line:
-        sys.exit(Exit.DONE)
-    slot = Slot(flow, int(line), of, data)
-    slot.folder.mkdir(parents=True, exist_ok=True)
-    with slot.log_file.open("ab") as log:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(log.fileno(), stream.fileno())
-    return slot
+def age_s() -> float:
+    """How long this process has been running. (psutil's answer is a second off: it adds to a boot time in whole seconds.)"""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def log_into(file: Path) -> None:
+    """Standard output and error go to the end of this file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The process."""
     parser = argparse.ArgumentParser(prog="python -m streams.worker", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--flow", required=True)
-    parser.add_argument("--slot", type=int, help="from 0; else it comes as a line on standard input, as soon as it is known")
+    parser.add_argument("--slot", type=int, required=True, help="from 0")
     parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
     parser.add_argument("--parent", type=int, help="end when this process does, which must have started this one")
+    parser.add_argument("--log", type=Path, help="a file to log into; else standard error")
     asked = parser.parse_args(arguments)
+    if asked.log is not None:
+        log_into(asked.log)
     if asked.parent is not None:
         die_with(asked.parent)
     log_to_stderr()
     keep_pandas_out()
     settings = load()
-    began_ms = int(psutil.Process().create_time() * 1000)
-    if asked.slot is None:
-        slot = assigned(asked.flow, asked.of, settings.data_folder)
-        began_ms = SystemClock().now_ms()
-    else:
-        slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
+    slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
         parts = fabric(slot, settings)
     except WeftError as error:
         die(slot, error, started=False)
         raise
-    run(parts, began_ms)
+    run(parts, SystemClock().now_ms() - round(age_s() * 1000))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import os
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 
 from streams.slot import Slot
 
@@ -26,11 +27,11 @@ class BackOff:
 
 
 class Child:
-    """The worker of a slot. `take` gives a process that becomes it; `now` is monotonic, in seconds."""
+    """The worker of a slot. `start` starts it; `now` is monotonic, in seconds."""
 
-    def __init__(self, slot: Slot, take: Callable[[Slot], subprocess.Popen[bytes]], now: Callable[[], float]) -> None:
-        self.slot, self._take, self._now = slot, take, now
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, slot: Slot, start: Callable[[Slot], BaseProcess], now: Callable[[], float]) -> None:
+        self.slot, self._start_worker, self._now = slot, start, now
+        self._process: BaseProcess | None = None
         self._back_off = BackOff()
         self._started_s = 0.0
         self._due_s = 0.0  # of the next start
@@ -51,7 +52,7 @@ class Child:
             if self._now() >= self._due_s:
                 self._start()
             return ""
-        code = self._process.poll()
+        code = self._process.exitcode
         if code is None:
             return ""
         self._process = None
@@ -63,25 +64,23 @@ class Child:
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
-        if self._process is not None:
+        if self._process is not None and self._process.exitcode is None and self._process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.kill(self._process.pid, number)
 
     def wait(self, seconds: float) -> int | None:
         """The exit code, if it ends within this time; 0 if it does not run."""
         if self._process is None:
             return 0
-        try:
-            return self._process.wait(max(0.0, seconds))
-        except subprocess.TimeoutExpired:
-            return None
+        self._process.join(max(0.0, seconds))
+        return self._process.exitcode
 
     def _start(self) -> None:
         slot = self.slot
         slot.folder.mkdir(parents=True, exist_ok=True)
         if slot.log_file.exists() and slot.log_file.stat().st_size > LOG_BYTES:
             slot.log_file.replace(slot.log_file.with_suffix(".log.1"))
-        self._process = self._take(slot)
+        self._process = self._start_worker(slot)
         self._started_s = self._now()
         self.starts += 1
 

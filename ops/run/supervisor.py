@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from ops.run.child import Child
-from ops.run.standby import Standby
+from ops.run.forks import starter
 from ops.run.watching import Watching
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
@@ -48,8 +48,8 @@ class Supervisor:
 
     def __init__(self, plan: Plan, say: Callable[[str], None], show: Callable[[Watching], None]) -> None:
         self._plan, self._say, self._show = plan, say, show
-        self._standby = Standby(plan.flow, plan.workers, run_folder(plan.data, plan.flow), plan.environment)
-        self.children = [Child(slot, self._standby.take, time.monotonic) for slot in plan.slots()]
+        start = starter(plan.environment)
+        self.children = [Child(slot, start, time.monotonic) for slot in plan.slots()]
         self.watching = Watching(plan.slots())
         self._told = threading.Event()
         self._hurry = threading.Event()
@@ -72,25 +72,21 @@ class Supervisor:
         return code
 
     def _tend(self) -> None:
-        look_s = 0.0
         while not self._told.wait(TICK_S):
             for child in self.children:
                 if sentence := child.tend():
                     self._say(sentence)
-            if time.monotonic() >= look_s:
-                look_s = time.monotonic() + LOOK_S
-                self._look()
+            if self.watching.looked(LOOK_S):
+                self._show(self.watching)
+                self._credit()
                 if self._plan.until_idle and self._has_ended():
                     return
 
-    def _look(self) -> None:
-        self.watching.look()
-        self._show(self.watching)
+    def _credit(self) -> None:
+        """Tell those that have done some work."""
         for child in self.children:
             if self.watching.works(child.slot.number, child.pid):
                 child.works()
-        if self.watching.up({child.pid for child in self.children}):  # until then the processor is theirs
-            self._standby.refill()
 
     def _has_ended(self) -> bool:
         """Whether the workers were idle for several looks, and settled nothing between."""
@@ -101,7 +97,6 @@ class Supervisor:
         return self._quiet_looks >= IDLE_LOOKS
 
     def _drain(self) -> Exit:
-        self._standby.end()
         for child in self.children:
             child.tell(signal.SIGTERM)
         deadline = time.monotonic() + DRAIN_S

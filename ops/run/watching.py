@@ -5,7 +5,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,23 +63,27 @@ class Tally:
 class Watching:
     """Asks all workers."""
 
-    def __init__(self, slots: Iterable[Slot]) -> None:
-        self._slots = list(slots)
+    def __init__(self, slots: Iterable[Slot], now: Callable[[], float] = time.monotonic) -> None:
+        self._slots, self._now = list(slots), now
         self._pool = ThreadPoolExecutor(len(self._slots), thread_name_prefix="ask")
+        self._asked: list[Future[Mapping[str, Any] | None]] = []
+        self._next_s = 0.0
         self.tally = Tally()
         self.statuses: dict[int, Mapping[str, Any]] = {}
 
-    def look(self) -> None:
-        """Ask them now."""
-        answers = self._pool.map(ask, self._slots)
+    def looked(self, every_s: float) -> bool:
+        """Whether there are news since the last call. Never waits: a worker that is busy may take a while to answer."""
+        if not self._asked and self._now() >= self._next_s:
+            self._next_s = self._now() + every_s
+            self._asked = [self._pool.submit(ask, slot) for slot in self._slots]
+        if not self._asked or not all(answer.done() for answer in self._asked):
+            return False
+        answers, self._asked = [answer.result() for answer in self._asked], []
         self.statuses = {slot.number: answer for slot, answer in zip(self._slots, answers, strict=True) if answer is not None}
         for status in self.statuses.values():
             self.tally.add(status)
         self.tally.mark()
-
-    def up(self, pids: set[int | None]) -> bool:
-        """Whether each of these processes runs its lane."""
-        return pids <= {status["pid"] for status in self.statuses.values() if status.get("lane")}
+        return True
 
     def works(self, slot: int, pid: int | None) -> bool:
         """Whether this process has settled events."""

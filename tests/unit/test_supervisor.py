@@ -1,7 +1,9 @@
 """The supervisor's parts: back-off, totals over restarts, the lock, a child that ends."""
 
+import multiprocessing
 import subprocess
 import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,12 @@ def _plan(data: Path, workers: int = 1) -> Plan:
 
 def _status(slot: int, pid: int, sources: tuple[str, ...] = (), idle: bool = True, **verdicts: int) -> dict[str, Any]:
     return {"slot": slot, "pid": pid, "lane": {"verdicts": verdicts, "idle": idle, "sources": dict.fromkeys(sources, 0)}}
+
+
+def _ending(code: int) -> BaseProcess:
+    process = multiprocessing.get_context("forkserver").Process(target=sys.exit, args=(code,))
+    process.start()
+    return process
 
 
 def test_the_pause_doubles_up_to_half_a_minute() -> None:
@@ -75,8 +83,7 @@ def test_a_second_supervisor_of_a_flow_is_refused_with_the_first_ones_process(tm
 
 def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_path: Path) -> None:
     slot, now = Slot("f", 0, 1, tmp_path), [0.0]
-    ends = [sys.executable, "-c", "import sys; sys.exit(3)"]
-    child = Child(slot, lambda _: subprocess.Popen(ends), lambda: now[0])
+    child = Child(slot, lambda _: _ending(3), lambda: now[0])
     child.tend()
     slot.fault_file.write_text('{"sentence": "no broker answers", "hint": "weft up", "code": 3}')
     assert child.wait(10) == 3
@@ -91,9 +98,7 @@ def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_pat
 
 def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> None:
     now = [0.0]
-    child = Child(
-        Slot("f", 0, 1, tmp_path), lambda _: subprocess.Popen([sys.executable, "-c", "1/0"], stderr=subprocess.DEVNULL), lambda: now[0]
-    )
+    child = Child(Slot("f", 0, 1, tmp_path), lambda _: _ending(1), lambda: now[0])
     said = []
     for start in range(3):
         child.tend()
@@ -106,7 +111,7 @@ def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> No
 
 
 def test_a_child_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
-    child = Child(Slot("f", 0, 1, tmp_path), lambda _: subprocess.Popen([sys.executable, "-c", ""]), lambda: 0.0)
+    child = Child(Slot("f", 0, 1, tmp_path), lambda _: _ending(0), lambda: 0.0)
     child.tend()
     child.wait(10)
     assert child.tend() == ""
