@@ -1,11 +1,22 @@
 """What tests share: the real stack, started once and only when a test asks for it, and a proxy before its broker."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.serving import Served, running_serve
 from tests.stack import Proxy, TestStack, running_stack
+
+FOLDER = Path(__file__).parent
+ORDER = ("architecture", "unit", "simulation", "cli", "contract", "integration")
+"""Folders of tests, the quick ones first: what is plainly wrong is told within a minute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick folders first, each in its own order; a folder without a place comes last."""
+    places = {name: place for place, name in enumerate(ORDER)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(FOLDER).parts[0], len(ORDER)))
 
 
 @pytest.fixture(scope="session")
