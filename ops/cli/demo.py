@@ -46,14 +46,18 @@ def demo(
         signal.signal(number, signal.default_int_handler)  # so that it ends what it began
     place = Place.of(load(), serve)
     with alone(place), Stage() as stage:
-        played, told = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit), None
+        played = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit)
+        code, left = Exit.FAILED, []
         try:
             told = played.run()
             stage.clear()
             code = demo_told.summary(told, played.workers)
         finally:
-            left = played.end(keep and told is not None)
+            keep = keep and code == Exit.DONE
+            left = [] if keep else played.end(wipe=code == Exit.DONE)
             stage.clear()
+            if code != Exit.DONE:
+                say(f"The stack is ended; its data and logs stay in {place.settings.data_folder} until the next demo.")
     demo_told.times(played.times, time.monotonic() - began)
     demo_told.next_steps(place, keep)
     for one in left:

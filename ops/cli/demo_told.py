@@ -20,6 +20,7 @@ MEANS = {
     "quarantine": "could be processed, but may not be",
 }
 BAR = 30
+FLIGHT = "UA-1545-EWR-20130101T0515"  # the first of the year
 
 
 def summary(told: Told, workers: int) -> Exit:
@@ -113,10 +114,10 @@ def next_steps(place: Place, keep: bool) -> None:
     if keep:
         weft = f"weft --data {place.settings.data_folder}"
         say(f"The demo's stack runs on. {weft} down --wipe ends it and deletes its data.")
-        lines = [f"results {FLOW}", f"dlq list {FLOW}", f"review list {FLOW}", f"explain {FLOW} UA-1545-EWR-20130101T0515"]
+        lines = [f"results {FLOW}", f"dlq list {FLOW}", f"review list {FLOW}", f"explain {FLOW} {FLIGHT}"]
         for line in lines:
             say(f"  {weft} {line}")
         return
-    say(f"The demo's stack is ended and its data are deleted; receipt and keys stay in {place.proof}. A stack that stays:")
+    say(f"The demo's stack is ended; receipt and keys stay in {place.proof}. For a stack that stays:")
     say(f"  weft up && weft produce {FLOW} --limit 20000 --hostile && weft run {FLOW}")
     say("  README.md says what else there is.")

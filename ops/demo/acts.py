@@ -106,12 +106,10 @@ class Demo:
             tail = self._work(plan, sent)
         return asyncio.run(self._proven(tail, sent))
 
-    def end(self, keep: bool) -> list[str]:
-        """End all that runs, unless it is to be kept; processes that should not be there any more."""
-        if keep:
-            return []
+    def end(self, wipe: bool) -> list[str]:
+        """End all that runs; processes that should not be there any more. Without `wipe` the data stay, to find out what went wrong."""
         with self._act("clean stop"):
-            self.place.stack.wipe()
+            (self.place.stack.wipe if wipe else self.place.stack.down)()
         return self.place.left()
 
     def _train(self) -> None:

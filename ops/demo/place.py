@@ -50,9 +50,9 @@ class Place:
         return [f"{process.pid} {process.name()}" for process in psutil.process_iter() if self._is_ours(process)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        if process.pid == os.getpid():
-            return False
         with contextlib.suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or (process.ppid() == os.getpid() and "multiprocessing" in " ".join(process.cmdline())):
+                return False  # the server that workers were forked from ends with this process
             told = [*process.cmdline(), *process.environ().values()]
             return process.status() != psutil.STATUS_ZOMBIE and any(str(self.settings.data_folder) in text for text in told)
         return False
