@@ -37,7 +37,7 @@ class LaneHost(mode.Service):
         self.parts, self._began_ms, self._put, self._ended = parts, began_ms, put, ended
         self.control = Control()
         self.bulletin = Bulletin(parts.slot.flow, parts.slot.name, parts.publisher, parts.circuits, parts.clock)
-        self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard)
+        self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard, self._worked)
         self.lane: Lane | None = None
         self.first_batch_s: float | None = None  # since the process began
         self._running: asyncio.Task[None] | None = None
@@ -122,7 +122,7 @@ class LaneHost(mode.Service):
     async def _received(self, work: Work) -> None:
         if self.first_batch_s is None:
             self.first_batch_s = self._age_s()
-            LOGGER.info("first batch after %.2f s", self.first_batch_s)
+            LOGGER.info("first batch after %.2f s, %.2f s of them at work", self.first_batch_s, time.process_time())
         await self._put(work)
 
     def _heard(self, lane: Lane) -> None:
@@ -149,6 +149,10 @@ class LaneHost(mode.Service):
         await self.parts.publisher.close()
         LOGGER.info("drained")
         await self._ended()
+
+    def _worked(self) -> None:
+        """The first batch has settled: whatever ends this process now, the supervisor need not hold the next one back."""
+        self.parts.slot.worked_file.write_text(str(os.getpid()))
 
     def _age_s(self) -> float:
         """How long the process has been running."""

@@ -35,10 +35,12 @@ class Metric(StrEnum):
 
 
 class Meters:
-    """A `Watch` that feeds Prometheus metrics. All names are of `Metric`."""
+    """A `Watch` that feeds Prometheus metrics, all of whose names are of `Metric`. `first` is called when the first batch has settled."""
 
-    def __init__(self, flow: str, clock_ms: Callable[[], int], heard: Callable[[Sequence[Signal]], None]) -> None:
-        self._clock_ms, self._heard = clock_ms, heard
+    def __init__(
+        self, flow: str, clock_ms: Callable[[], int], heard: Callable[[Sequence[Signal]], None], first: Callable[[], None]
+    ) -> None:
+        self._clock_ms, self._heard, self._first = clock_ms, heard, first
         self.registry = registry = CollectorRegistry()
         self._constant = {"flow": flow}
         self._events = Counter(Metric.EVENTS, "Rows settled.", ["flow"], registry=registry)
@@ -68,6 +70,7 @@ class Meters:
         self._waiting = Gauge(Metric.WAITING, "1 while a step waits.", ["flow", "step"], registry=registry)
         self._breakers = Gauge(Metric.BREAKER_OPEN, "1 while a breaker is not closed.", ["flow", "model"], registry=registry)
         self.last_failure = ""
+        self.settled_rows = 0
         self.held: int | None = None  # partitions; None before the first assignment
 
     def stepped(self, step: str, rows: int, seconds: float, counts: Mapping[str, float]) -> None:
@@ -80,7 +83,10 @@ class Meters:
 
     def settled(self, verdicts: Mapping[tuple[str, str, str], int], seconds: float, oldest_ms: int) -> None:
         """See Watch."""
+        if not self.settled_rows:
+            self._first()
         rows = sum(verdicts.values())
+        self.settled_rows += rows
         self._events.labels(**self._constant).inc(rows)
         for (verdict, reason, rule), count in verdicts.items():
             self._outcomes.labels(**self._constant, verdict=verdict, reason=reason, rule=rule).inc(count)

@@ -39,6 +39,11 @@ class Slot:
         return self.folder / "fault.json"
 
     @property
+    def worked_file(self) -> Path:
+        """The process id of the last worker that settled a batch."""
+        return self.folder / "worked"
+
+    @property
     def faust_folder(self) -> Path:
         """Faust's data folder: nothing in it is needed by the next start."""
         return self.folder / "faust"

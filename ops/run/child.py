@@ -20,9 +20,9 @@ class BackOff:
 
     wait_s: float = 0.0
 
-    def failed(self, lived_s: float) -> float:
-        """The pause after a worker that lived so long."""
-        self.wait_s = FIRST_S if lived_s >= HEALTHY_S or not self.wait_s else min(MOST_S, self.wait_s * 2)
+    def failed(self, lived_s: float, worked: bool = False) -> float:
+        """The pause after a worker that lived so long, and settled events or did not."""
+        self.wait_s = FIRST_S if worked or lived_s >= HEALTHY_S or not self.wait_s else min(MOST_S, self.wait_s * 2)
         return self.wait_s
 
 
@@ -42,10 +42,6 @@ class Child:
         """Of the process that runs now."""
         return self._process.pid if self._process is not None else None
 
-    def works(self) -> None:
-        """It has settled events: whatever ends it now, it is no failure to start."""
-        self._back_off.wait_s = 0.0
-
     def tend(self) -> str:
         """See that it runs; a sentence for people if it has just ended, else nothing."""
         if self._process is None:
@@ -55,10 +51,10 @@ class Child:
         code = self._process.exitcode
         if code is None:
             return ""
-        self._process = None
+        pid, self._process = self._process.pid, None
         if code == 0:  # it asked to be started again
             return ""
-        wait_s = self._back_off.failed(self._now() - self._started_s)
+        wait_s = self._back_off.failed(self._now() - self._started_s, self._worked(pid))
         self._due_s = self._now() + wait_s
         return f"{self.slot.name} {_ended(code)}{self._fault()}; it is started again in {wait_s:g} s"
 
@@ -83,6 +79,13 @@ class Child:
         self._process = self._start_worker(slot)
         self._started_s = self._now()
         self.starts += 1
+
+    def _worked(self, pid: int | None) -> bool:
+        """Whether this worker settled events."""
+        try:
+            return self.slot.worked_file.read_text() == str(pid)
+        except OSError:
+            return False
 
     def _fault(self) -> str:
         """What the worker itself said of its end."""

@@ -78,15 +78,8 @@ class Supervisor:
                     self._say(sentence)
             if self.watching.looked(LOOK_S):
                 self._show(self.watching)
-                self._credit()
                 if self._plan.until_idle and self._has_ended():
                     return
-
-    def _credit(self) -> None:
-        """Tell those that have done some work."""
-        for child in self.children:
-            if self.watching.works(child.slot.number, child.pid):
-                child.works()
 
     def _has_ended(self) -> bool:
         """Whether the workers were idle for several looks, and settled nothing between."""

@@ -85,11 +85,6 @@ class Watching:
         self.tally.mark()
         return True
 
-    def works(self, slot: int, pid: int | None) -> bool:
-        """Whether this process has settled events."""
-        status = self.statuses.get(slot)
-        return status is not None and status["pid"] == pid and bool(status.get("lane")) and bool(status["lane"]["verdicts"])
-
     def idle(self, sources: frozenset[str]) -> bool:
         """Whether every worker is idle, and together they hold all these partitions."""
         lanes = [status["lane"] for status in self.statuses.values() if status.get("lane")]

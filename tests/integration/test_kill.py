@@ -35,8 +35,13 @@ def test_twenty_kills_in_mid_batch_leave_exactly_one_outcome_per_event(stack: Te
     assert {position: count for position, count in found.items() if count != 1} == {}
     assert found.keys() & filtered == set()
     assert len(found) + len(filtered) == readings.sent
-    assert max(waits_s) < FIRST_BATCH_S, waits_s
+    assert max(waits_s) < FIRST_BATCH_S * _slow(), waits_s
     readings.weft("audit", "verify", readings.name)
+
+
+def _slow() -> float:
+    """1 on a machine that does no more than these tests; more where others want its processors too."""
+    return max(1.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1)))
 
 
 def _worked(readings: Readings, killed: int) -> bool:

@@ -97,14 +97,14 @@ def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_pat
 
 
 def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> None:
-    now = [0.0]
-    child = Child(Slot("f", 0, 1, tmp_path), lambda _: _ending(1), lambda: now[0])
+    slot, now = Slot("f", 0, 1, tmp_path), [0.0]
+    child = Child(slot, lambda _: _ending(1), lambda: now[0])
     said = []
     for start in range(3):
         child.tend()
         child.wait(10)
         if start == 2:
-            child.works()
+            slot.worked_file.write_text(str(child.pid))
         said.append(child.tend().rsplit(" in ")[1])
         now[0] += 1.0
     assert said == ["0.1 s", "0.2 s", "0.1 s"]
@@ -133,8 +133,11 @@ def test_a_slot_keeps_its_port_as_long_as_it_is_free(tmp_path: Path) -> None:
 
 
 def test_metrics_are_of_the_closed_vocabulary_and_say_what_was_settled() -> None:
-    meters = Meters("f", lambda: 2_000, lambda signals: None)
+    first: list[bool] = []
+    meters = Meters("f", lambda: 2_000, lambda signals: None, lambda: first.append(True))
     meters.settled({("result", "", ""): 3, ("filtered", "filter", "cancelled"): 1}, 0.02, 1_000)
+    meters.settled({}, 0.02, 1_000)
+    assert first == [True]
     meters.stepped("enrich-plane", 4, 0.001, {"missing": 2})
     meters.show({Metric.PAUSED: 1.0}, ["infer"], {"m@1": True})
     text = meters.text().decode()
