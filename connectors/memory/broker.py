@@ -188,7 +188,8 @@ class MemoryBroker:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = None
         try:
-            await asyncio.wait_for(waiter, wait_s)
+            async with asyncio.timeout(wait_s):  # wait_for would swallow a cancellation that comes with the news (until Python 3.12)
+                await waiter
         except TimeoutError:
             pass
         finally:

@@ -159,9 +159,9 @@ class Group:
         await self._tell([(member, member.revoke, going[member.slot]) for member in members if going[member.slot]])
         if any(going.values()):
             self.generation += 1
+        for slot in self.members:  # also one that was killed meanwhile and has come back: it gets no more than its slot was left
+            self.assignment[slot] = list(targets.get(slot, ()))
         members = [member for member in members if self.members.get(member.slot) is member]
-        for member in members:
-            self.assignment[member.slot] = list(targets.get(member.slot, ()))
         await self._tell([(m, m.assign, [s for s in self.assignment[m.slot] if s not in m.positions]) for m in members])
 
     async def _tell(self, calls: Sequence[tuple[Member, Callable[[Sequence[Source]], Coroutine[None, None, None]], list[Source]]]) -> None:
