@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -30,8 +31,6 @@ def demo(
 
     Examples:
 
-      weft demo
-
       weft demo --limit 20000 --no-serve
 
       weft demo --keep
@@ -42,12 +41,10 @@ def demo(
     from ops.demo.place import Place, alone
     from ops.run.preparing import default_workers
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # so that it ends what it began
+    _end_in_order()
     place = Place.of(load(), serve)
     with alone(place), Stage() as stage:
-        played = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit)
-        code, left = Exit.FAILED, []
+        played, code, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit), Exit.FAILED, []
         try:
             told = played.run()
             stage.clear()
@@ -60,9 +57,20 @@ def demo(
                 say(f"The stack is ended; its data and logs stay in {place.settings.data_folder} until the next demo.")
     demo_told.times(played.times, time.monotonic() - began)
     demo_told.next_steps(place, keep)
+    return _told_left(left) or code
+
+
+def _end_in_order() -> None:
+    """A signal to end is like an interrupt: what was begun is ended too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _told_left(left: Sequence[str]) -> Exit:
+    """Name the processes that should not be there any more."""
     for one in left:
         say(f"still running: {one}", "bold red")
-    return Exit.FAILED if left else code
+    return Exit.FAILED if left else Exit.DONE
 
 
 def _train(stage: "Stage") -> None:
