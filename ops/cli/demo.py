@@ -35,16 +35,21 @@ def demo(
 
       weft demo --keep
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # so that it ends what it began
+    return _played(limit, workers, serve, keep)
+
+
+def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> int:
     began = time.monotonic()
     from ops.cli import demo_told
     from ops.demo.acts import Demo
     from ops.demo.place import Place, alone
     from ops.run.preparing import default_workers
 
-    _end_in_order()
-    place = Place.of(load(), serve)
+    place, code = Place.of(load(), serve), Exit.FAILED
     with alone(place), Stage() as stage:
-        played, code, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit), Exit.FAILED, []
+        played, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit), list[str]()
         try:
             told = played.run()
             stage.clear()
@@ -57,20 +62,9 @@ def demo(
                 say(f"The stack is ended; its data and logs stay in {place.settings.data_folder} until the next demo.")
     demo_told.times(played.times, time.monotonic() - began)
     demo_told.next_steps(place, keep)
-    return _told_left(left) or code
-
-
-def _end_in_order() -> None:
-    """A signal to end is like an interrupt: what was begun is ended too."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
-
-
-def _told_left(left: Sequence[str]) -> Exit:
-    """Name the processes that should not be there any more."""
     for one in left:
         say(f"still running: {one}", "bold red")
-    return Exit.FAILED if left else Exit.DONE
+    return Exit.FAILED if left else code
 
 
 def _train(stage: "Stage") -> None:

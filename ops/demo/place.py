@@ -28,7 +28,7 @@ class Place:
         """Below the data folder. Nothing that the settings say of a real installation is touched: no cluster, no key."""
         folder = settings.data_folder / "demo"
         own = {"data": folder / "stack", "bootstrap": None, "redis": None, "serve": None if serve else IN_PROCESS}
-        return cls(settings.model_copy(update={**own, "log_key": Path("log-key.pem"), "log_name": "weft-demo"}), folder)
+        return cls(settings.model_copy(update={**own, "log_key": Path("log-key.pem")}), folder)
 
     @property
     def stack(self) -> LocalStack:
@@ -38,7 +38,7 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         """What the workers must be told beyond the usual."""
-        return {"WEFT_LOG_KEY": str(self.settings.log_key_file), "WEFT_LOG_NAME": self.settings.log_name}
+        return {"WEFT_LOG_KEY": str(self.settings.log_key_file)}
 
     @property
     def proof(self) -> Path:

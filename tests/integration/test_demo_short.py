@@ -51,4 +51,3 @@ def test_a_demo_touches_no_real_installation(tmp_path: Path) -> None:
     own = Place.of(real, serve=True).settings
     assert (own.bootstrap, own.redis, own.serve) == (None, None, None)
     assert own.log_key_file.is_relative_to(tmp_path)
-    assert own.log_name != real.log_name
