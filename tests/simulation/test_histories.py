@@ -59,28 +59,37 @@ class Fleet:
                 await asyncio.sleep(0.05)
 
 
+ACTS = ["send", "send", "send", "fail", "kill", "start", "rebalance", "wait"]
+
+
+async def _act(act: str, fleet: Fleet, chance: random.Random) -> None:
+    """Something that happens, or is done to the fleet; sending is not one of these."""
+    match act:
+        case "fail":
+            fleet.fail(chance.randint(0, 1), chance.randint(0, 2))
+        case "kill":
+            slot = chance.randint(0, 1)
+            await fleet.kill(slot)
+            await fleet.start(slot)
+        case "start":
+            await fleet.start(1)
+        case "rebalance":
+            fleet.world.broker.group("f").rebalance()
+        case _:
+            await asyncio.sleep(chance.random() * 0.05)
+
+
 async def _history(seed: int, order: str) -> None:
     chance, world = random.Random(seed), World()
     fleet, sent = Fleet(world, order), 0
     await fleet.start(0)
-    for _ in range(chance.randint(4, 12)):
-        match chance.choice(["send", "send", "send", "fail", "kill", "start", "rebalance", "wait"]):
-            case "send":
-                count = chance.randint(1, 40)
-                await world.send([*range(100 + sent, 100 + sent + count)])
-                sent += count
-            case "fail":
-                fleet.fail(chance.randint(0, 1), chance.randint(0, 2))
-            case "kill":
-                slot = chance.randint(0, 1)
-                await fleet.kill(slot)
-                await fleet.start(slot)
-            case "start":
-                await fleet.start(1)
-            case "rebalance":
-                world.broker.group("f").rebalance()
-            case "wait":
-                await asyncio.sleep(chance.random() * 0.05)
+    for act in chance.choices(ACTS, k=chance.randint(4, 12)):
+        if act == "send":
+            count = chance.randint(1, 40)
+            await world.send([*range(100 + sent, 100 + sent + count)])
+            sent += count
+        else:
+            await _act(act, fleet, chance)
     await fleet.start(0)
     await fleet.settle(sent)
     await _holds(world, sent)
