@@ -3,7 +3,6 @@
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Annotated, Any, Self
