@@ -30,7 +30,8 @@ class Ownership:
         self.memory = Memory()
         self.ready = False  # a first assignment was heard
         self._parts, self._flight, self._pauses, self._admission = parts, flight, pauses, admission
-        self._takeover = Takeover(parts.reader, flow.name, parts.log_name, flow.topics.ledger, parts.latest)
+        latest = flow.topics.input if flow.start == "latest" else ""  # what waits on retry and resume topics is always read
+        self._takeover = Takeover(parts.reader, flow.name, parts.log_name, flow.topics.ledger, latest)
         self._resume = flow.topics.resume
         self._ended: set[Source] = set()
         self._waits: dict[Source, Waiting] = {}

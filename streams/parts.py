@@ -38,5 +38,4 @@ class LaneParts:
     clock: Clock
     signer: Signer
     watch: Watch
-    latest: bool = False  # new trees start at the end of their topic
     bounds: Bounds = Bounds()

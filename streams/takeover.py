@@ -28,7 +28,7 @@ class Takeover:
     flow: str
     log_name: str
     ledger: str  # topic
-    latest: bool = False  # a new tree starts at the end of the topic (input.start)
+    latest: str = ""  # the topic whose new trees start at its end (input.start)
 
     async def start(self, source: Source, committed: Commit | None) -> Start:
         """Decide.
@@ -50,7 +50,7 @@ class Takeover:
         except ValueError as error:
             raise self._refusal(source, f"its committed offset {committed.offset} was not written by Weft ({error})") from error
         if mark.topic_id != extent.topic_id:
-            raise self._refusal(source, f"its topic was deleted and made again (id {extent.topic_id}, the ledger knows {mark.topic_id})")
+            raise self._made_again(source, extent, mark.topic_id)
         tree = mark.tree(self.log_name, self.flow, source)
         await self._compare(source, tree)
         return Start(committed.offset, tree, mark.waiting)
@@ -79,11 +79,13 @@ class Takeover:
         async for records in self.reader.read(Source(self.ledger, source.partition)):
             for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
                 block = None if value is None else unpack(value)
-                if block is not None and block.origin == empty.origin and block.topic_id == extent.topic_id:
+                if block is not None and block.origin == empty.origin:
                     last = (offset, block)
         if last is None:
-            return Start(extent.high if self.latest else extent.low, empty, fresh=True)
+            return Start(extent.high if source.topic == self.latest else extent.low, empty, fresh=True)
         offset, block = last
+        if block.topic_id != extent.topic_id:  # a tree that begins again would be signed a second time at the same sizes
+            raise self._made_again(source, extent, block.topic_id)
         return Start(block.next, block.tree(offset), fresh=True)
 
     def _check(self, source: Source, start: Start, extent: Extent) -> None:
@@ -91,6 +93,9 @@ class Takeover:
             raise self._refusal(source, f"offsets {start.offset} to {extent.low - 1} were deleted before Weft read them")
         if start.offset > extent.high:
             raise self._refusal(source, f"its end is at offset {extent.high}, before the committed {start.offset}: records are gone")
+
+    def _made_again(self, source: Source, extent: Extent, known: str) -> FatalError:
+        return self._refusal(source, f"its topic was deleted and made again (id {extent.topic_id}, the ledger knows {known})")
 
     def _refusal(self, source: Source, what: str) -> FatalError:
         return FatalError(

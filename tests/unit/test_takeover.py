@@ -1,0 +1,58 @@
+"""Where a lane starts, and what it refuses to continue, on the in-memory log."""
+
+import asyncio
+import json
+
+import pytest
+
+from connectors.memory.broker import MemoryBroker
+from connectors.memory.reader import MemoryReader
+from schemas.errors import FatalError
+from schemas.positions import Source
+from streams.takeover import Takeover
+from tests.simulation.small import PARTITIONS, World, running, small_flow, until
+
+
+def takeover(broker: MemoryBroker, latest: str = "") -> Takeover:
+    return Takeover(MemoryReader(broker), "f", "weft", "f.ledger", latest)
+
+
+async def decided() -> World:
+    """A world whose lane has decided some events and left."""
+    world = World()
+    await world.send(range(20, 29))
+    async with running(world.lane(small_flow())) as lane:
+        await until(lane.idle)
+    return world
+
+
+async def test_without_committed_offsets_the_tree_goes_on_from_the_ledger() -> None:
+    world = await decided()
+    start = await takeover(world.broker).start(Source("in", 0), None)
+    assert (start.offset, start.tree.size, start.fresh) == (3, 3, True)
+
+
+async def test_a_topic_made_again_is_refused_also_where_the_committed_offsets_are_gone() -> None:
+    world = await decided()
+    world.broker.delete("in")
+    world.broker.create("in", PARTITIONS)
+    with pytest.raises(FatalError, match="deleted and made again") as refused:
+        await takeover(world.broker).start(Source("in", 0), None)
+    assert "weft flow accept-gap f in/0" in refused.value.hint
+
+
+async def test_a_flow_that_starts_at_the_latest_event_leaves_older_ones_alone() -> None:
+    world = World()
+    await world.send([1, 2, 3, 4, 5, 6])
+    async with running(world.lane(small_flow(start="latest"))) as lane:
+        await until(lane.idle)
+        await world.send([20, 21])
+        await asyncio.sleep(0.1)
+        await until(lane.idle)
+    assert sorted(json.loads(value or b"")["n"] for value in await world.values("out")) == [20, 21]
+
+
+async def test_what_waits_on_other_topics_is_read_from_its_beginning_though_a_flow_starts_at_the_latest_event() -> None:
+    world = World()
+    await world.send([1, 2, 3], topic="f.retry.a")
+    assert (await takeover(world.broker, "in").start(Source("f.retry.a", 0), None)).offset == 0
