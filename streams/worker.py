@@ -7,11 +7,8 @@ topic, and serves the web views. Faust's group is new at every start, so that no
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
-import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -34,7 +31,6 @@ from streams.web import mount
 from streams.wiring import Fabric, fabric
 from streams.work import Work
 
-_PR_SET_PDEATHSIG = 1
 _AGENTS_S = 5.0
 
 
@@ -116,13 +112,6 @@ def run(parts: Fabric, began_ms: int) -> NoReturn:
         shutil.rmtree(slot.faust_folder, ignore_errors=True)
 
 
-def die_with(parent: int) -> None:
-    """Be told to end when the parent process does."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(0)
-
-
 def age_s() -> float:
     """How long this process has been running. (psutil's answer is a second off: it adds to a boot time in whole seconds.)"""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
@@ -143,13 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--flow", required=True)
     parser.add_argument("--slot", type=int, required=True, help="from 0")
     parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
-    parser.add_argument("--parent", type=int, help="end when this process does, which must have started this one")
     parser.add_argument("--log", type=Path, help="a file to log into; else standard error")
     asked = parser.parse_args(arguments)
     if asked.log is not None:
         log_into(asked.log)
-    if asked.parent is not None:
-        die_with(asked.parent)
     log_to_stderr()
     keep_pandas_out()
     settings = load()

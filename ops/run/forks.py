@@ -1,11 +1,13 @@
 """Starts worker processes as forks of one that has imported everything: imports are most of what a restart takes.
 
-The standard library's fork server does it. It ends when this process does, and the kernel tells its forks to end then.
+The standard library's fork server does it. It lives as long as its forks, and each of these ends when the supervisor has.
 """
 
 import importlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 
@@ -31,4 +33,13 @@ def starter(environment: Mapping[str, str]) -> Callable[[Slot], BaseProcess]:
 def work(arguments: list[str]) -> None:
     """The fork: becomes a worker."""
     os.setsid()  # ctrl-C reaches the supervisor alone, which drains its workers
-    importlib.import_module("streams.worker").main([*arguments, "--parent", str(os.getppid())])
+    threading.Thread(target=_outlive, daemon=True).start()
+    importlib.import_module("streams.worker").main(arguments)
+
+
+def _outlive() -> None:
+    """Wait until the supervisor has ended, however it did; then drain and end too."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,6 +1,6 @@
 """Runs the workers of a flow on this machine: starts them, starts them again when they end, drains them when told to.
 
-A worker dies with its supervisor: the kernel tells it to end, and it drains.
+A worker ends with its supervisor, also with one that is killed, and drains before.
 """
 
 import contextlib
