@@ -17,7 +17,7 @@ from ops.flow.offline import FixedScore
 from processors.drift.reference import Reference, describe
 from processors.flow.check import Checked, check
 from processors.flow.plan import Parts
-from processors.flow.project import BUILT_IN, FolderProject
+from processors.flow.project import BUILT_IN, ROOT, FolderProject
 from processors.flow.spec import FlowFile
 from processors.step import Batch, Intake, Step
 from processors.steps.drift import Spec
@@ -55,9 +55,9 @@ class Watch:
 
     @property
     def file(self) -> Path:
-        """Where the reference belongs: beside the flow."""
-        found = self.project.path("flows", f"{self.flow}.yaml")
-        folder = BUILT_IN["references"] if found is None or found.parent == BUILT_IN["flows"] else found.parent.parent / "references"
+        """Where the reference belongs: in the project, which goes before what is built in; of this repository, in what is built in."""
+        own = self.project.folder
+        folder = BUILT_IN["references"] if own is None or own.resolve() == ROOT else own / "references"
         return folder / f"{self.drift.reference}.json"
 
 

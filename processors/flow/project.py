@@ -14,15 +14,15 @@ from schemas.contracts import Contract, Contracts
 
 Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models"]
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN: Mapping[str, Path] = {
-    "flows": _ROOT / "processors" / "flows",
-    "policies": _ROOT / "processors" / "policies",
-    "rules": _ROOT / "processors" / "rules",
-    "references": _ROOT / "processors" / "references",
-    "suites": _ROOT / "processors" / "suites",
-    "schemas": _ROOT / "schemas" / "avro",
-    "models": _ROOT / "serving" / "models",
+    "flows": ROOT / "processors" / "flows",
+    "policies": ROOT / "processors" / "policies",
+    "rules": ROOT / "processors" / "rules",
+    "references": ROOT / "processors" / "references",
+    "suites": ROOT / "processors" / "suites",
+    "schemas": ROOT / "schemas" / "avro",
+    "models": ROOT / "serving" / "models",
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 

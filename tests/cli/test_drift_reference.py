@@ -9,6 +9,8 @@ import orjson
 import pytest
 
 from ops.cli.main import run
+from ops.reference import watch
+from processors.flow.project import BUILT_IN, ROOT, FolderProject
 from schemas.vocabulary import Exit
 
 FLOW = """
@@ -43,13 +45,13 @@ def events(file: Path, rows: int = 600) -> Path:
         lines.append(
             orjson.dumps(
                 {
-                    "flight_id": f"UA-{row}",
+                    "flight_id": f"UA-{row}-EWR-20130101T0515",
                     "scheduled_at": at,
                     "departed_at": gone,
                     "dep_delay": None if gone is None else float(row % 50),
                     "carrier": "UA",
                     "flight": row,
-                    "tailnum": None,
+                    "tailnum": "N14228",
                     "origin": "EWR",
                     "dest": "BOS",
                     "distance": 200.0,
@@ -109,3 +111,17 @@ def test_what_can_not_be_made_is_said_in_a_sentence(
 def test_a_time_in_which_nothing_happened_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert weft(project, "--events", str(events(project / "past.ndjson")), "--from", "2020-01-01") == Exit.USAGE
     assert "no event counts" in capsys.readouterr().err
+
+
+def test_the_reference_of_a_shipped_flow_goes_into_the_project_and_what_is_built_in_stays(project: Path) -> None:
+    built_in = BUILT_IN["references"] / "departures-january.json"
+    before = built_in.read_bytes()
+    command = ["--project", str(project), "drift", "reference", "departure-delays", "--columns", "dep_delay"]
+    assert run([*command, "--events", str(events(project / "past.ndjson"))]) == Exit.DONE
+    made = json.loads((project / "references" / "departures-january.json").read_text())
+    assert made["rows"] > 0
+    assert built_in.read_bytes() == before
+
+
+def test_of_this_repository_the_reference_is_the_one_built_in() -> None:
+    assert watch(FolderProject(ROOT), "departure-delays", (), None).file == BUILT_IN["references"] / "departures-january.json"
