@@ -8,6 +8,7 @@ transaction has committed; when one fails, all behind it are void and read again
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from time import perf_counter
 
 from connectors.log import Fetched
@@ -92,7 +93,7 @@ class Lane:
             if work is None:
                 await self._flight.changed(self._bounds.poll_s)
                 continue
-            await work.ready.wait()
+            await self._readied(work)
             if work.task is not None and work.task.done() and not work.task.cancelled():
                 work.task.result()
             if not work.void:
@@ -231,6 +232,15 @@ class Lane:
             self._flight.leave(work)
         self._failing_since_ms = None
         self._told(work, prepared, perf_counter() - began)
+
+    async def _readied(self, work: Work) -> None:
+        """Wait until the head is ready; one that nobody began to step was lost on its way here, and only a new start reads it again."""
+        while not work.ready.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._bounds.stalled_s):
+                    await work.ready.wait()
+            if work.task is None and not work.void:
+                raise FatalError(f"a batch was fetched, and {self._bounds.stalled_s:.0f} s later nobody has begun to step it")
 
     def _check_progress(self, error: Exception) -> None:
         now_ms = self._clock.now_ms()

@@ -60,6 +60,22 @@ async def test_a_lane_that_never_commits_ends_itself() -> None:
     assert raised.group_contains(FatalError)
 
 
+async def test_a_batch_that_is_lost_before_its_first_step_ends_the_lane() -> None:
+    world = World()
+    lane = world.lane(small_flow(), stalled_s=0.2)
+
+    async def lose(work: object) -> None:
+        """What a channel does that drops what is in it."""
+
+    await lane.start()
+    fetching = asyncio.create_task(lane.fetching(lose))
+    await world.send(range(5))
+    with pytest.raises(FatalError, match="nobody has begun"):
+        await asyncio.wait_for(lane.settling(), 10)
+    fetching.cancel()
+    await asyncio.gather(fetching, return_exceptions=True)
+
+
 async def test_a_retry_waits_and_comes_back_as_the_next_pass() -> None:
     world = World()
     await world.send([1, 2, 3, 4, 5, 6])
