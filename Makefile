@@ -46,6 +46,9 @@ check: setup ## lint, format, types, layers
 test: check ## check, then every test: what CI runs
 	@$(BIN)/python -m pytest
 
+faults: setup ## end Kafka, Redis and Ray Serve in mid-run and count every event (about six minutes)
+	@$(BIN)/python -m pytest -m faults tests/integration
+
 demo: setup ## a year of real flights through the whole fabric, and the proof
 	@$(BIN)/weft demo
 
