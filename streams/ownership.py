@@ -120,6 +120,7 @@ class Ownership:
                     self._pauses.asleep[source] = start.waiting.due_ms
             self.ready = True
             self._parts.watch.owns(sorted(self.owned))
+            await self._pauses.apply(self._parts.log, self.owned, self._parts.clock.now_ms())  # before the fetch under way brings a row
         return {source: start.offset for source, start in starts.items()}
 
     async def _begin(self, starts: Mapping[Source, Start]) -> None:

@@ -191,3 +191,16 @@ async def test_a_killed_lane_leaves_nothing_half_done_to_its_successor() -> None
         await until(lane.idle)
     assert sorted(json.loads(value or b"")["n"] for value in await world.values("out")) == list(range(300, 400))
     assert set((await world.terminal()).values()) == {1}
+
+
+async def test_a_lane_that_is_paused_from_the_start_takes_nothing_of_what_is_already_there() -> None:
+    world = World()
+    await world.send(range(30))
+    lane = world.lane(small_flow(), poll_s=0.3)
+    lane.pause("a person")
+    async with running(lane):
+        await asyncio.sleep(0.8)
+        assert not await world.leaves()
+        lane.resume("a person")
+        await until(lane.idle)
+    assert len(await world.terminal()) == 30
