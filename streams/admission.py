@@ -20,6 +20,7 @@ from schemas.vocabulary import Reason, Verdict
 from streams.approve import approved
 from streams.ledger.mark import Waiting
 from streams.redrives import Redrives
+from streams.returned import Plausible, columns_of
 from streams.reviews import Reviews
 from streams.stepping import Fate, Journey
 from streams.waiting import Return, returns_groups, returns_intake
@@ -34,6 +35,7 @@ class Admission:
         self._flows: Mapping[str, Flow] = {flow.ident: flow for flow in flows}
         self.reviews = Reviews(reader, self._flow.topics.reviews)
         self.redrives = Redrives(reader, self._flow.topics.generations)
+        self._plausible = Plausible(self._flow, self._flows, reader)
 
     async def admit(self, work: Work) -> None:
         """Fill the work's groups, and the journeys of rows whose fate needs no step. Called in the order of fetching."""
@@ -82,6 +84,7 @@ class Admission:
             match pending.kind(value):
                 case "pending" if value is not None:
                     waits = pending.decode(value)
+                    await self._plausible.check(position, waits, work.fetched_ms)
                     return self._redriven(work, position, waits) if resume else self._retried(work, position, waits)
                 case "decision" if value is not None and resume:
                     return await self._decided(work, position, decisions.decode(value), _alone(records, row, work.fetched_ms))
@@ -92,7 +95,13 @@ class Admission:
         )
 
     def _retried(self, work: Work, position: Position, waits: Pending) -> Return | None:
-        back = Return(position, waits, waits.number, waits.step_index, _columns(waits), waits.first_consumed_ms)
+        if not (waits.number and waits.attempt):
+            raise ValueError("it is no further pass of an event")
+        columns = self._columns(waits)
+        back = Return(position, waits, waits.number, waits.step_index, None, waits.first_consumed_ms)
+        if isinstance(columns, str):
+            return self._end(work, back, Verdict.DEAD_LETTER, Reason.STEP_FAILED, columns)
+        back = replace(back, columns=columns)
         if work.fetched_ms > waits.first_consumed_ms + self._flow.limits.deadline_s * 1000:
             return self._end(
                 work, back, Verdict.DEAD_LETTER, Reason.DEADLINE, f"limits.deadline passed while it waited; last: {waits.sentence}"
@@ -102,6 +111,8 @@ class Admission:
     def _redriven(self, work: Work, position: Position, waits: Pending) -> Return | None:
         """A redrive runs from the first step, under the version applied now."""
         partition, flow = position.partition, self._flow
+        if waits.number:
+            raise ValueError("it is no first pass of an event")
         back = Return(position, _under(waits, flow), waits.number, 0, None, work.fetched_ms)
         if waits.generation != self.redrives.next(partition, waits.root) or waits.generation > flow.limits.redrives:
             sentence = f"generation {waits.generation} is not the next, or above limits.redrives ({flow.limits.redrives})"
@@ -115,6 +126,7 @@ class Admission:
         waits = await self.reviews.find(position.partition, decision.review)
         if waits is None:
             return self._void(work, alone, Verdict.SUPERSEDED, Reason.NOT_OPEN, f"review {decision.review} is not open")
+        await self._plausible.check(position, waits, work.fetched_ms)
         waited_ms = max(0, work.fetched_ms - (waits.due_ms - int(self._flow.limits.review_s * 1000)))
         back = Return(position, waits, waits.number + 1, waits.step_index + 1, None, waits.first_consumed_ms + waited_ms)
         said = f"{decision.who}: {decision.why}"
@@ -140,6 +152,9 @@ class Admission:
         flow = self._flows.get(f"{waits.flow}@{waits.version}")
         return None if flow is None else approved(flow, waits, decision)
 
+    def _columns(self, waits: Pending) -> pa.RecordBatch | str | None:
+        return columns_of(waits, self._flows.get(f"{waits.flow}@{waits.version}"))
+
     def _known(self, work: Work, back: Return) -> Return | None:
         """A row goes on under its own flow version."""
         ident = f"{back.pending.flow}@{back.pending.version}"
@@ -150,7 +165,8 @@ class Admission:
     def _end(self, work: Work, back: Return, verdict: Verdict, reason: Reason, sentence: str) -> Return | None:
         """A row that came back and ends without a step: none goes on."""
         flow = self._flows.get(f"{back.pending.flow}@{back.pending.version}", self._flow)
-        columns = _columns(back.pending) or _NO_COLUMNS
+        found = self._columns(back.pending)
+        columns = found if isinstance(found, pa.RecordBatch) else _NO_COLUMNS
         batch = Batch(columns, np.zeros(1, np.int64), returns_intake([back], work.fetched_ms))
         fate = Fate(batch, back.pending.step_index, verdict, reason, back.pending.rule, sentence)
         work.journeys.append(Journey(flow, batch.intake, [fate]))
@@ -223,10 +239,6 @@ def _alone(records: Records, row: int, fetched_ms: int) -> Intake:
     return Intake(
         (records.source,), zero, records.offsets[at], records.timestamps_ms[at], records.keys[at], records.values[at], headers, fetched_ms
     )
-
-
-def _columns(waits: Pending) -> pa.RecordBatch | None:
-    return None if waits.columns is None else pending.unpack(waits.columns)
 
 
 def _under(waits: Pending, flow: Flow) -> Pending:

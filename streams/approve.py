@@ -4,9 +4,9 @@ import pyarrow as pa
 
 from processors.flow.compiled import Flow
 from processors.step import DEGRADED, MODEL, RULE
-from schemas import pending
 from schemas.decision import Decision
 from schemas.pending import Pending
+from streams.returned import NAME_CHARS, columns_of
 
 
 def approved(flow: Flow, waits: Pending, decision: Decision) -> pa.RecordBatch | str:
@@ -14,9 +14,11 @@ def approved(flow: Flow, waits: Pending, decision: Decision) -> pa.RecordBatch |
 
     `rule`, `model` and `degraded` are filled in where the reviewer does not set them: the rule that asked, `review`, true.
     """
-    if waits.columns is None:
+    columns = columns_of(waits, flow)
+    if isinstance(columns, str):
+        return columns
+    if columns is None:
         return "the row has no columns yet, so no step can go on with it"
-    columns = pending.unpack(waits.columns)
     gives = flow.gives[waits.step_index]
     known = {RULE: waits.rule, MODEL: "review", DEGRADED: True} | dict(decision.columns)
     if extra := sorted(set(decision.columns) - set(gives)):
@@ -27,9 +29,18 @@ def approved(flow: Flow, waits: Pending, decision: Decision) -> pa.RecordBatch |
             continue
         if name not in known:
             return f"step {waits.step} gives {name} ({kind}): the reviewer must set it"
-        try:
-            value = pa.array([known[name]], kind)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            return f"{name} must be {kind}: {error}"
+        value = _typed(name, known[name], kind)
+        if isinstance(value, str):
+            return value
         columns = columns.append_column(name, value) if at < 0 else columns.set_column(at, name, value)
     return columns
+
+
+def _typed(name: str, value: object, kind: pa.DataType) -> pa.Array | str:
+    """A column of one value; a sentence if it is none."""
+    if name in (RULE, MODEL) and len(str(value)) > NAME_CHARS:
+        return f"{name} has more than {NAME_CHARS} characters"
+    try:
+        return pa.array([value], kind)
+    except (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowError) as error:
+        return f"{name} must be {kind}: {error}"

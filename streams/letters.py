@@ -1,6 +1,7 @@
 """Dead letters: the original event, and headers that say why it could not be processed."""
 
 import hashlib
+from collections.abc import Sequence
 
 from connectors.log import Outgoing
 from processors.flow.compiled import Flow
@@ -12,6 +13,8 @@ from streams.stepping import Fate
 KEPT_BYTES = 65_536
 """Of a value above limits.value_bytes."""
 DETAIL_CHARS = 2_000
+ROOM_BYTES = 32_768
+"""For headers, beside a value of limits.value_bytes."""
 
 NEVER = "never"
 """`ce_weftredrive` of a letter that can't be redriven: it never was an event of the flow."""
@@ -38,9 +41,15 @@ def letters(flow: Flow, fate: Fate) -> Outgoing:
             (names.CE_PASS, str(trip.number).encode()),
             (names.CE_REDRIVE, NEVER.encode() if fate.verdict is Verdict.UNREADABLE else str(trip.generation).encode()),
         ]
-        if fate.reason is Reason.TOO_LARGE and value is not None:
+        if _sizes(value, mine) > flow.limits.value_bytes + ROOM_BYTES and intake.sources[intake.source[row]].topic != flow.topics.input:
+            mine = [pair for pair in mine if pair[0].startswith(names.WEFT_PREFIX)]  # more than an event's letter has room for
+        if value is not None and (fate.reason is Reason.TOO_LARGE or len(value) > flow.limits.value_bytes):
             mine += [(names.CE_SIZE, str(len(value)).encode()), (names.CE_SHA256, hashlib.sha256(value).hexdigest().encode())]
             value = value[:KEPT_BYTES]
         values.append(value)
         stamped.append(mine)
     return Outgoing(flow.topics.dead_letters, [intake.keys[row] for row in rows], values, stamped)
+
+
+def _sizes(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
+    return len(value or b"") + sum(len(name) + len(given or b"") for name, given in headers)

@@ -50,8 +50,8 @@ class Reviews:
                     mine.open.pop(review, None)
                     mine.closed.discard(review)
                     mine.asked.discard(review)
-                elif pending.kind(value) == "pending":
-                    mine.open[review] = Open(offset, pending.decode(value).due_ms)
+                elif (due_ms := _due_ms(value)) is not None:
+                    mine.open[review] = Open(offset, due_ms)
                 mine.next = offset + 1
 
     async def find(self, partition: int, review: str) -> Pending | None:
@@ -97,3 +97,11 @@ class Reviews:
     def count(self) -> int:
         """How many are open."""
         return sum(len(mine.open) for mine in self._partitions.values())
+
+
+def _due_ms(value: bytes) -> int | None:
+    """When a review expires; None where the record is none."""
+    try:
+        return pending.decode(value).due_ms
+    except ValueError:
+        return None

@@ -8,6 +8,7 @@ from connectors.log import Fetched, Records
 from processors.flow.compiled import Flow
 from schemas import pending
 from schemas.positions import Source
+from streams.returned import SKEW_MS
 
 
 class Sleeper(NamedTuple):
@@ -19,10 +20,10 @@ class Sleeper(NamedTuple):
 
 def due_records(flow: Flow, fetched: Fetched, asleep: Mapping[Source, int], now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
     """What may be worked on now, and the partitions that must sleep. Rows of one retry topic wait equally long: they fall due in order."""
-    retries = set(flow.topics.retries)
+    delays = {topic: int(delay_s * 1000) for topic, delay_s in zip(flow.topics.retries, flow.limits.retries_s, strict=False)}
     due, sleepers = [], {}
     for records in fetched.records:
-        at = _first_not_due(records, now_ms) if records.source.topic in retries else None
+        at = _first_not_due(records, now_ms, delays[records.source.topic]) if records.source.topic in delays else None
         if asleep.get(records.source, 0) > now_ms and len(records):
             at = 0, asleep[records.source]
         if at is None:
@@ -34,13 +35,14 @@ def due_records(flow: Flow, fetched: Fetched, asleep: Mapping[Source, int], now_
     return replace(fetched, records=due), sleepers
 
 
-def _first_not_due(records: Records, now_ms: int) -> tuple[int, int] | None:
+def _first_not_due(records: Records, now_ms: int, delay_ms: int) -> tuple[int, int] | None:
+    """The first row to wait for. One that says it waits longer than its topic's delay is forged, and must not hold up those behind it."""
     for row, value in enumerate(records.values):
         try:
             due_ms = pending.decode(value or b"").due_ms
         except ValueError:
             continue
-        if due_ms > now_ms:
+        if now_ms < due_ms <= now_ms + delay_ms + SKEW_MS:
             return row, due_ms
     return None
 

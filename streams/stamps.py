@@ -14,6 +14,11 @@ from streams.stepping import Fate
 
 Stamped = list[list[tuple[str, bytes | None]]]
 
+ID_CHARS = 1_000
+"""A longer event id would burst headers and leaves: the root position stands for it."""
+CARRIED_BYTES = 4_096
+"""A longer header is not carried on."""
+
 CARRIED = {
     names.CE_SUBJECT: names.CE_SUBJECT,
     names.CE_CORRELATION: names.CE_CORRELATION,
@@ -42,9 +47,9 @@ def event_ids(flow: Flow, batch: Batch) -> list[str]:
         found = (column if pa.types.is_string(column.type) else column.cast(pa.string())).to_pylist()
     else:
         found = [_header(batch, row, names.CE_ID) for row in batch.origin]
-    if all(found):
+    if all(found) and max(map(len, found), default=0) <= ID_CHARS:  # type: ignore[arg-type]
         return found  # type: ignore[return-value]
-    return [one or root for one, root in zip(found, roots(batch), strict=True)]
+    return [one if one and len(one) <= ID_CHARS else root for one, root in zip(found, roots(batch), strict=True)]
 
 
 def outcome_id(flow: Flow, batch: Batch, verdict: Verdict) -> list[str]:
@@ -99,7 +104,7 @@ def _add_times(stamped: Stamped, flow: Flow, batch: Batch) -> None:
 
 
 def _carried(headers: Headers) -> list[tuple[str, bytes | None]]:
-    given = dict(headers)
+    given = {name: value for name, value in headers if len(value or b"") <= CARRIED_BYTES}
     carried = {CARRIED[name]: given[name] for name in (names.CE_TRACEPARENT, *CARRIED) if name in given}
     if names.CE_CORRELATION not in carried and names.CE_ID in given:
         carried[names.CE_CORRELATION] = given[names.CE_ID]
