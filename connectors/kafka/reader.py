@@ -1,6 +1,7 @@
 """The reader port on Kafka: consumers without a group, that read committed records up to the end as of now."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 from uuid import uuid4
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 _ROWS = 5_000
 _POLL_S = 0.2
+_NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class KafkaReader:
@@ -103,7 +105,7 @@ class KafkaReader:
 
     async def _asked(self, call: Callable[[], T], doing: str) -> T:
         try:
-            return await asyncio.to_thread(call)
+            return await asyncio.to_thread(self._patient, call)
         except KafkaException as error:
             code = error.args[0].code()
             if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
@@ -111,6 +113,17 @@ class KafkaReader:
             if kind_of(error.args[0]) is Kind.RETRY:
                 raise unreachable(self._settings) from error
             raise FailedError(translated(error, doing).sentence) from error
+
+    def _patient(self, call: Callable[[], T]) -> T:
+        """A topic that was just made has no leader for a moment, and the client does not ask again by itself."""
+        until_s = time.monotonic() + self._settings.reach_s
+        while True:
+            try:
+                return call()
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > until_s:
+                    raise
+            time.sleep(_POLL_S)
 
     async def _missing(self, doing: str) -> WeftError:
         """The client says so too of a topic whose broker is away: asked again, only a cluster that answers has no such topic."""
