@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from processors.flow.project import FolderProject
 from processors.flow.registry import registry_of
-from processors.flow.writers import ResultWriter, details_writer, result_writer
+from processors.flow.writers import STEP, WHY, ResultWriter, details_writer, result_writer
 from processors.step import Batch, Intake, Rows
 from processors.steps.decode import DecodeStep, Tombstones
 from schemas.codecs.encodings import Encoding, decoder
@@ -99,7 +99,7 @@ def test_details_write_what_avro_has_no_type_for_as_json() -> None:
 def test_the_schema_of_details_explains_itself() -> None:
     parsed: Any = parse_schema(dict(WRITER.schema))
     assert [field["name"] for field in parsed["fields"]][:4] == ["text", "plane_year", "plane_year_", "_2nd"]
-    assert [field["column"] for field in parsed["fields"]] == list(KINDS)
+    assert [field["column"] for field in parsed["fields"]] == [*KINDS, STEP, WHY]
     with pytest.raises(ValueError, match="byte"):
         WRITER.decode(b"\x09")
 
