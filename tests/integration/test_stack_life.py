@@ -100,6 +100,7 @@ def test_down_leaves_nothing_after_up_was_killed(data: Path, seed: int) -> None:
 
 
 def test_an_interrupted_up_ends_what_it_started(data: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs in the background ignores it, and so does what he starts
     starting = subprocess.Popen([WEFT, "--data", data, "up", *PARTS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not processes(data) and time.monotonic() < until:
