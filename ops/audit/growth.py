@@ -57,7 +57,10 @@ class Growth:
         if self.next >= 0 and block.previous != expected:
             self.report.find(Law.TREES, f"{self.origin}: {where} names {block.previous} as the block before it, that is {expected}.")
         if block.gap is not None:
-            self.report.note(f"{self.source}: offsets {block.first} to {block.next - 1} were given up: {block.gap}.")
+            lost = (
+                f"offsets {block.first} to {block.next - 1} were" if block.next > block.first else f"what stood from {block.first} on was"
+            )
+            self.report.note(f"{self.source}: {lost} given up: {block.gap}.")
         elif block.topic_id != self.topic_id:
             self.report.find(Law.TREES, f"{self.origin}: {where} is of another topic (id {block.topic_id}) without an accepted gap.")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ops.cli import control
+from ops.cli import control, gap
 from ops.cli.output import Json, as_json, console, listing, say, table
 from ops.flow.excerpt import lines_of, shown
 from processors.flow.check import Checked, check
@@ -24,6 +24,7 @@ Name = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")]
 
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
+app.command("accept-gap")(gap.accept_gap)
 
 
 @app.command("check")

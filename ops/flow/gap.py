@@ -1,0 +1,99 @@
+"""Accepts that records of a partition are lost: a block of the ledger says which, who says so and why; the flow goes on behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.kafka.outside import Outside
+from connectors.log import Commit, Outgoing, Reader
+from ops.audit.subject import Subject
+from schemas.errors import FailedError, FatalError, UsageError
+from schemas.positions import Source
+from streams.ledger.block import Block, pack_gap, unpack
+from streams.ledger.mark import Mark
+from streams.ledger.tree import Tree
+from streams.takeover import Takeover
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is given up: the offsets [first, next), or, where `next` is not behind `first`, all that the ledger knew from there on."""
+
+    refusal: str  # what the lane says
+    tree: Tree
+    first: int
+    next: int
+    topic_id: str
+
+
+async def find_gap(reader: Reader, subject: Subject, source: Source, committed: Commit | None) -> Gap:
+    """Why the lane refuses the partition, and where it could go on: at the first record that is there.
+
+    Raises:
+        UsageError: the flow does not consume it, or the lane does not refuse it.
+        FailedError: it is the ledger that lost blocks.
+    """
+    topics = subject.topics
+    if source.topic not in topics.consumed or not 0 <= source.partition < await reader.partitions(source.topic):
+        raise UsageError(f"{subject.flow} does not consume {source}", f"It consumes partitions of {', '.join(topics.consumed)}.")
+    try:
+        await Takeover(reader, subject.flow, subject.log_name, topics.ledger).start(source, committed)
+    except FatalError as refused:
+        refusal = refused.sentence
+    else:
+        raise UsageError(f"{source} can be continued: there is no gap to accept")
+    extent = await reader.extent(source)
+    tree, first = await _known(reader, subject, source, committed)
+    there = tree.topic_id == extent.topic_id and extent.low <= first <= extent.high
+    start = first if there else extent.high if first > extent.high and tree.topic_id == extent.topic_id else extent.low
+    return Gap(refusal, tree, first, start, extent.topic_id)
+
+
+async def accept(outside: Outside, subject: Subject, gap: Gap, who: str, why: str) -> None:
+    """Write the block and the offset behind the gap, in one transaction.
+
+    Raises:
+        UsageError: the flow is running.
+    """
+    value, tree = pack_gap(gap.tree, gap.first, gap.next, gap.topic_id, f"{who}: {why} ({gap.refusal})")
+
+    def behind(offsets: Sequence[int]) -> Commit:
+        return Commit(tree.source, gap.next, Mark.of(tree.landed(offsets[0])).encode())
+
+    block = Outgoing(subject.topics.ledger, [tree.origin.encode()], [value], partition=tree.source.partition, tracked=True)
+    await outside.commit(block, behind)
+
+
+async def _known(reader: Reader, subject: Subject, source: Source, committed: Commit | None) -> tuple[Tree, int]:
+    """The tree and the offset behind it: of the ledger, whose last block is written with each commit; else of the mark."""
+    origin, last = subject.origin(source), None
+    async for records in reader.read(Source(subject.topics.ledger, source.partition)):
+        for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
+            block = _block(value)
+            if block is not None and block.origin == origin:
+                last = offset, block
+    marked = _marked(subject, source, committed)
+    if last is None:
+        extent = await reader.extent(source)
+        return marked or (Tree.empty(subject.log_name, subject.flow, source, extent.topic_id), extent.low)
+    offset, block = last
+    if marked is not None and marked[0].size > block.new_size:  # to go on from fewer leaves would sign sizes a second time
+        sentence = f"the ledger has {block.new_size} leaves of {origin}, {marked[0].size} were committed: blocks are lost"
+        raise FailedError(sentence, "Bring the ledger's topic back from a copy.")
+    return block.tree(offset), block.next
+
+
+def _marked(subject: Subject, source: Source, committed: Commit | None) -> tuple[Tree, int] | None:
+    """What the committed offset's metadata says; None where Weft did not write it."""
+    if committed is None:
+        return None
+    try:
+        return Mark.decode(committed.metadata).tree(subject.log_name, subject.flow, source), committed.offset
+    except ValueError:
+        return None
+
+
+def _block(value: bytes | None) -> Block | None:
+    try:
+        return unpack(value or b"")
+    except ValueError:
+        return None
