@@ -152,6 +152,9 @@ class Lane:
 
     async def _received(self, fetched: Fetched) -> Work | None:
         """The rows that are due, as work; retry topics whose next row isn't are put to sleep."""
+        if self._pauses.reasons:  # somebody paused the flow while the fetch was under way
+            await self._log.rewind({records.source: int(records.offsets[0]) for records in fetched.records if len(records)})
+            return None
         now_ms = self._clock.now_ms()
         due, sleepers = due_records(self.flow, fetched, self._pauses.asleep, now_ms)
         self._ownership.saw(fetched, sleepers)
