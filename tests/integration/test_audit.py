@@ -20,10 +20,16 @@ from tests.stack import TestStack
 EVENTS = int(os.environ.get("WEFT_AUDIT_EVENTS", "4000"))  # more to measure
 
 
+async def made(world: World, kafka: KafkaSettings) -> None:
+    """The world's topics on the broker, and their ids in the world: the trees name them."""
+    admin = KafkaAdmin(kafka)
+    await admin.create([Topic(name, len(topic.partitions)) for name, topic in world.broker.topics.items()])
+    for name, topic in (await admin.describe(list(world.broker.topics))).items():
+        world.broker.topic(name).topic_id = topic.topic_id
+
+
 async def copied(world: World, kafka: KafkaSettings) -> None:
-    """The world's topics on the broker, at the same offsets."""
-    topics = [Topic(name, len(topic.partitions)) for name, topic in world.broker.topics.items()]
-    await KafkaAdmin(kafka).create(topics)
+    """The world's records on the broker, at the same offsets."""
     publisher = KafkaPublisher(kafka)
     for name, topic in world.broker.topics.items():
         for number, part in enumerate(topic.partitions):
@@ -37,6 +43,7 @@ async def copied(world: World, kafka: KafkaSettings) -> None:
 async def test_verify_and_receipts_on_a_real_broker(stack: TestStack) -> None:
     kafka = KafkaSettings(stack.bootstrap)
     world = World(4)
+    await made(world, kafka)
     for partition in range(4):
         rows = world.produce(partition, EVENTS // 4)
         for at in range(0, len(rows), 5_000):
@@ -54,8 +61,8 @@ async def test_verify_and_receipts_on_a_real_broker(stack: TestStack) -> None:
         assert report.proven, report.findings
         assert (report.counts["ended"], report.counts["outcomes"]) == (4 * (EVENTS // 4) + 1, 4 * (EVENTS // 4) + 2)
         (_, last) = await find(reader, world.subject, waits.event)
-        made = await receipt(reader, world.subject, last)
-        assert verifier.verify(made.encode(), str(world.key.verifier(last.origin)))["verdict"] == "result"
+        given = await receipt(reader, world.subject, last)
+        assert verifier.verify(given.encode(), str(world.key.verifier(last.origin)))["verdict"] == "result"
         publisher = KafkaPublisher(kafka)
         await publisher.publish(Outgoing(TOPICS.input, [b"k"], [b"never decided"], partition=0))
         await publisher.publish(Outgoing(TOPICS.dead_letters, [b"k"], [b"from nobody"], partition=0))
