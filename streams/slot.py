@@ -55,7 +55,7 @@ class Slot:
     def web_port(self) -> int:
         """The loopback port of the web views: the one kept, as long as it is free."""
         kept = self.kept_port()
-        port = kept if kept and _free(kept) else _any_port()
+        port = kept if kept and bindable(kept) else _any_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / "web.json.new"
         fresh.write_text(json.dumps({"port": port}))
@@ -75,7 +75,8 @@ def run_folder(data: Path, flow: str) -> Path:
     return data / "run" / flow
 
 
-def _free(port: int) -> bool:
+def bindable(port: int) -> bool:
+    """Whether a server could listen there now, on loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import psutil
 
 from ops.stack.alone import alone
 from schemas.errors import StackError
+from streams.slot import bindable
 
 FILE = "ports.json"
 RANGE = range(20000, 32000)  # below the ports that systems give to outgoing connections, so that a kept port stays free
@@ -49,17 +49,6 @@ def _free(taken: set[int]) -> int:
         if port not in taken and bindable(port):
             return port
     raise StackError("No port is free on 127.0.0.1.", "End what listens there.")
-
-
-def bindable(port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def holder(port: int) -> str:

@@ -13,9 +13,10 @@ from ops.stack import jars
 from ops.stack.causes import why
 from ops.stack.kafka import Kafka, java
 from ops.stack.part import Site
-from ops.stack.ports import FILE, assign, bindable, holder
+from ops.stack.ports import FILE, assign, holder
 from schemas.errors import StackError, UsageError
 from streams.settings import load
+from streams.slot import bindable
 
 NAMES = ("one", "two", "three")
 
