@@ -1,5 +1,6 @@
 """What a worker measures: the closed list of metric names, and the watch that feeds them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
@@ -32,6 +33,9 @@ class Metric(StrEnum):
     REVIEWS_OPEN = "weft_reviews_open"  # open reviews of the partitions held
     WAITING = "weft_waiting"  # 1 while a step waits for a port, by step
     BREAKER_OPEN = "weft_breaker_open"  # 1 while a model's breaker is not closed, by model
+
+
+LOGGER = logging.getLogger("weft.worker")
 
 
 class Meters:
@@ -105,6 +109,7 @@ class Meters:
 
     def failed(self, what: str) -> None:
         """See Watch."""
+        LOGGER.warning("%s", what)
         self.last_failure = what
         self._failures.labels(**self._constant, kind=what.partition(":")[0]).inc()
 

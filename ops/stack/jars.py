@@ -14,8 +14,8 @@ from ops.stack.part import Progress
 from schemas.errors import StackError, UnreachableError
 
 LOCK = Path(__file__).with_name("kafka.lock")
-KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
-LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"  # resolved in a call of its own: its BOM would pull kafka-clients down
+KAFKA = "org.apache.kafka:kafka_2.13:4.1.2"
+LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3"  # resolved in a call of its own: its BOM would pull kafka-clients down
 HEADER = f"# group:artifact:version sha256 of each jar that runs {KAFKA}; written by `python -m ops.stack.jars`\n"
 FETCHES = 6
 TIMEOUT_S = 30
