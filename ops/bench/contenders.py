@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from schemas.errors import FailedError
 
 INPUT = "bench.departures"
 PARTITIONS = 4
+IN_PROCESS = "in-process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,21 @@ class Course:
 
     bootstrap: str
     redis: str
+    serve: str  # host:port of the model server; "" where the race is run without
     folder: Path  # of this run: project, data, logs
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """Settings of the processes."""
-        return {
+    def start(self, name: str, arguments: Sequence[str], serve: str = IN_PROCESS) -> subprocess.Popen[bytes]:
+        """A process, its output in a log of its own. `serve`: who answers for the models."""
+        environment = {
             **os.environ,
             "WEFT_PROJECT": str(self.folder / "project"),
             "WEFT_DATA": str(self.folder / "data"),
             "WEFT_BOOTSTRAP": self.bootstrap,
             "WEFT_REDIS": self.redis,
-            "WEFT_SERVE": "in-process",
+            "WEFT_SERVE": serve,
         }
-
-    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        """A process, its output in a log of its own."""
         log = (self.folder / f"{name}.log").open("wb")
-        return subprocess.Popen([sys.executable, "-m", *arguments], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        return subprocess.Popen([sys.executable, "-m", *arguments], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def said(self, name: str) -> str:
         """The end of a process's log."""
@@ -79,20 +77,25 @@ class Handmade:
 
 @dataclass(frozen=True, slots=True)
 class Weft:
-    """One worker of the flow departure-delays with the small model in the worker itself, so without the call to Serve."""
+    """One worker of the flow departure-delays. Its small model is in the worker itself, so without the call to Serve, or on Serve."""
 
-    name: str = "Weft"
+    served: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        return "Weft, with Serve" if self.served else "Weft"
 
     def group(self, turn: int) -> str:
         """Its consumer group in that round: the flow's name."""
-        return f"bench-weft-{turn}"
+        return f"bench-{'served' if self.served else 'weft'}-{turn}"
 
     def flow_file(self, turn: int, shipped: str) -> str:
         """The shipped flow under this round's name and topics, asking the small model first."""
         changes = {
             "flow: departure-delays": f"flow: {self.group(turn)}",
             "topic: flights.departures": f"topic: {INPUT}",
-            "topic: flights.delay-decisions": "topic: bench.weft.out",
+            "topic: flights.delay-decisions": f"topic: out.{self.group(turn)}",
             "model: arrival-delay, route": "model: arrival-delay-lite, route",
             "fallback: [{model: arrival-delay-lite}, ": "fallback: [",
         }
@@ -104,4 +107,5 @@ class Weft:
 
     def start(self, course: Course, turn: int) -> subprocess.Popen[bytes]:
         """Run it."""
-        return course.start(self.group(turn), ["streams.worker", "--flow", self.group(turn), "--slot", "0", "--of", "1"])
+        worker = ["streams.worker", "--flow", self.group(turn), "--slot", "0", "--of", "1"]
+        return course.start(self.group(turn), worker, course.serve if self.served else IN_PROCESS)

@@ -5,8 +5,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -50,56 +51,55 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All laps, and the ratio of Weft to the loop in each round."""
+    """All laps, and how a contender's speed compares with the loop's."""
 
     events: int
     laps: tuple[Lap, ...]
 
-    @property
-    def ratios(self) -> list[float]:
-        """By round."""
+    def ratios(self, contender: Weft) -> list[float]:
+        """To the loop in the same round, by round."""
         speed: dict[int, dict[str, float]] = {}
         for lap in self.laps:
             speed.setdefault(lap.turn, {})[lap.name] = lap.events_s
-        return [laps[Weft().name] / laps[Handmade().name] for laps in speed.values()]
+        return [laps[contender.name] / laps[Handmade().name] for laps in speed.values()]
 
-    @property
-    def ratio(self) -> float:
+    def ratio(self, contender: Weft) -> float:
         """The median."""
-        return statistics.median(self.ratios)
+        return statistics.median(self.ratios(contender))
 
 
-def race(events: int, rounds: int, say: Say) -> Outcome:
-    """Run it in a folder and on a stack of its own, which are gone afterwards."""
+def race(events: int, rounds: int, serve: bool, say: Say) -> Outcome:
+    """Run it in a folder and on a stack of its own, which are gone afterwards. `serve`: also with the model on Ray Serve."""
     folder = Path(tempfile.mkdtemp(prefix="weft-bench-"))
     settings = Settings(project=folder / "project", data=folder / "data")
     stack = LocalStack(settings)
     try:
-        _project(folder / "project", rounds, say)
-        say("starting Kafka and Redis")
-        stack.up(only=("kafka", "redis"))
+        runners = (Weft(), Weft(served=True)) if serve else (Weft(),)
+        _project(folder / "project", runners, rounds, say)
+        say("starting Kafka, Redis and Ray Serve" if serve else "starting Kafka and Redis")
+        stack.up(only=() if serve else ("kafka", "redis"))
         at = stack.addresses()
-        course = Course(at["bootstrap"], at["redis"], folder)
+        course = Course(at["bootstrap"], at["redis"], at["serve"] if serve else "", folder)
         LogKey.create(settings.log_key_file)
-        return asyncio.run(_laps(course, settings, events, rounds, say))
+        return asyncio.run(_laps(course, settings, events, runners, rounds, say))
     finally:
         stack.down()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _project(folder: Path, rounds: int, say: Say) -> None:
-    """A project with one flow for each round."""
+def _project(folder: Path, runners: Sequence[Weft], rounds: int, say: Say) -> None:
+    """A project with a flow for each runner and round."""
     shipped = FolderProject(folder).read("flows", "departure-delays.yaml")
     if shipped is None:
         raise UsageError("the shipped flow departure-delays is missing", "install Weft again")
     (folder / "flows").mkdir(parents=True)
-    for turn in range(rounds):
-        (folder / "flows" / f"{Weft().group(turn)}.yaml").write_text(Weft().flow_file(turn, shipped.text))
+    for runner, turn in product(runners, range(rounds)):
+        (folder / "flows" / f"{runner.group(turn)}.yaml").write_text(runner.flow_file(turn, shipped.text))
     if MODEL not in Catalog(FolderProject(folder)).names():
         train([LEARNERS[MODEL]], folder / "models", say)
 
 
-async def _laps(course: Course, settings: Settings, events: int, rounds: int, say: Say) -> Outcome:
+async def _laps(course: Course, settings: Settings, events: int, runners: Sequence[Weft], rounds: int, say: Say) -> Outcome:
     kafka = KafkaSettings(course.bootstrap)
     admin = KafkaAdmin(kafka)
     await admin.create([Topic(INPUT, PARTITIONS), *Handmade().topics(0)])
@@ -107,9 +107,10 @@ async def _laps(course: Course, settings: Settings, events: int, rounds: int, sa
     await _produce(kafka, course.redis, events)
     laps = []
     for turn in range(rounds):
-        applying = Applying(settings, FolderProject(settings.project_folder), Weft().group(turn), PARTITIONS, False)
-        await run_apply(applying, await plan_only(applying))
-        order = (Weft(), Handmade()) if turn % 2 else (Handmade(), Weft())
+        for runner in runners:
+            applying = Applying(settings, FolderProject(settings.project_folder), runner.group(turn), PARTITIONS, False)
+            await run_apply(applying, await plan_only(applying))
+        order: Sequence[Weft | Handmade] = (*runners, Handmade()) if turn % 2 else (Handmade(), *runners)
         for contender in order:
             lap = await _lap(contender, course, turn, events)
             figures = f"{lap.events_s:>9,.0f} events/s  {lap.cpu_us:5.1f} us CPU/event  {lap.peak_bytes >> 20:4} MB"

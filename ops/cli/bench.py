@@ -10,27 +10,33 @@ from ops.cli.output import Json, as_json, console, say
 def bench_lane(
     events: Annotated[int, typer.Option(min=10_000, help="How many departures each does in each round.")] = 336_776,
     rounds: Annotated[int, typer.Option(min=1, max=50)] = 3,
+    serve: Annotated[bool, typer.Option("--serve", help="Also one worker that asks its model on Ray Serve.")] = False,
     json: Json = False,
 ) -> None:
     """Race one worker against a hand-written confluent-kafka loop that does the same job row by row.
 
-    Same headers, ids and transaction. Both run without the call to Ray Serve. The last line is the ratio of their speeds,
-    the median of all rounds.
+    Same headers, ids and transaction. Both run without the call to Ray Serve; --serve adds a worker that makes it. The last line is the
+    ratio of the first two speeds, the median of all rounds.
 
     Examples:
 
       weft bench-lane
 
-      weft bench-lane --events 100000 --rounds 1 --json
+      weft bench-lane --serve --events 100000 --rounds 1 --json
     """
+    from ops.bench.contenders import Weft
     from ops.bench.race import race
 
-    outcome = race(events, rounds, console(stderr=True).print if json else say)
+    outcome = race(events, rounds, serve, console(stderr=True).print if json else say)
     if json:
         laps = [
             {"name": lap.name, "round": lap.turn, "events_s": lap.events_s, "cpu_us": lap.cpu_us, "peak_bytes": lap.peak_bytes}
             for lap in outcome.laps
         ]
-        as_json({"events": outcome.events, "laps": laps, "ratios": outcome.ratios, "ratio": outcome.ratio})
+        told = {"ratios": outcome.ratios(Weft()), "ratio": outcome.ratio(Weft())}
+        served = {"served_ratio": outcome.ratio(Weft(served=True))} if serve else {}
+        as_json({"events": outcome.events, "laps": laps} | served | told)
     else:
-        say(f"ratio {outcome.ratio:.2f}")
+        if serve:
+            say(f"with Serve: ratio {outcome.ratio(Weft(served=True)):.2f}")
+        say(f"ratio {outcome.ratio(Weft()):.2f}")
