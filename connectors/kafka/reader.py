@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
-from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.columns import as_columns
 from connectors.kafka.errors import Kind, kind_of, translated
+from connectors.kafka.pool import Borrowed, Pool
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.log import Extent, Records
@@ -25,18 +25,17 @@ _NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVA
 
 
 class KafkaReader:
-    """A `Reader`. Each read takes a consumer of its own, kept for the next one."""
+    """A `Reader`. A read that gets nothing for `reach_s` although there is more is an UnreachableError."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._idle: list[Consumer] = []
+        self._pool = Pool(settings)
         self._admin: AdminClient | None = None
 
     async def extent(self, source: Source) -> Extent:
         """See Reader. `high` is the last stable offset: what `read_committed` sees now."""
-        consumer = await self._taken()
-        low, high = await self._asked(lambda: self._extent(consumer, source), f"reading the extent of {source}")
-        self._idle.append(consumer)
+        async with self._pool.consumer() as borrowed:
+            low, high = await self._extent(borrowed, source)
         future = self._cluster().describe_topics(TopicCollection([source.topic]))[source.topic]
         topic = await self._asked(lambda: future.result(self._settings.reach_s), f"describing {source.topic}")
         return Extent(low, high, str(topic.topic_id))
@@ -50,53 +49,52 @@ class KafkaReader:
 
     async def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
         """See Reader."""
-        consumer = await self._taken()
-        low, end = await self._asked(lambda: self._extent(consumer, source), f"reading the extent of {source}")
-        at = max(start, low)
-        if at < end:
-            await self._asked(lambda: consumer.assign([TopicPartition(*source, at)]), f"reading {source}")
-        while at < end:
-            messages, ended = await self._asked(lambda: _some(consumer, _ROWS), f"reading {source}")
-            for records in as_columns([message for message in messages if (message.offset() or 0) < end], None):
-                yield records
-            at = end if ended else (messages[-1].offset() or 0) + 1 if messages else at
-        self._release(consumer)
+        async with self._pool.consumer() as borrowed:
+            low, end = await self._extent(borrowed, source)
+            at = max(start, low)
+            if at < end:
+                await self._asked(lambda: borrowed.call(_assigned(source, at)), f"reading {source}")
+            while at < end:
+                messages, ended = await self._asked(lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
+                for records in as_columns([message for message in messages if (message.offset() or 0) < end], None):
+                    yield records
+                at = end if ended else (messages[-1].offset() or 0) + 1
 
     async def at(self, position: Position) -> Records | None:
         """See Reader."""
-        consumer = await self._taken()
-        low, high = await self._asked(lambda: self._extent(consumer, position.source), f"reading the extent of {position.source}")
-        found: list[Records] = []
-        if low <= position.offset < high:
-            found = await self._asked(lambda: self._one(consumer, position), f"reading {position}")
-        self._release(consumer)
-        return found[0] if found and found[0].offsets[0] == position.offset else None
+        source, offset = position.source, position.offset
+        messages: list[Message] = []
+        async with self._pool.consumer() as borrowed:
+            low, high = await self._extent(borrowed, source)
+            if low <= offset < high:
+                await self._asked(lambda: borrowed.call(_assigned(source, offset)), f"reading {position}")
+                messages, _ = await self._asked(lambda: borrowed.call(self._some(1)), f"reading {position}")
+        found = as_columns(messages, None)
+        return found[0] if found and found[0].offsets[0] == offset else None
 
     async def close(self) -> None:
         """See Reader."""
-        idle, self._idle = self._idle, []
-        for consumer in idle:
-            await asyncio.to_thread(consumer.close)
+        await self._pool.close()
 
-    def _extent(self, consumer: Consumer, source: Source) -> tuple[int, int]:
-        found: tuple[int, int] = consumer.get_watermark_offsets(TopicPartition(*source), timeout=self._settings.reach_s)
-        return found
+    async def _extent(self, borrowed: Borrowed, source: Source) -> tuple[int, int]:
+        def extent(consumer: Consumer) -> tuple[int, int]:
+            found: tuple[int, int] = consumer.get_watermark_offsets(TopicPartition(*source), timeout=self._settings.reach_s)
+            return found
 
-    @staticmethod
-    def _one(consumer: Consumer, position: Position) -> list[Records]:
-        consumer.assign([TopicPartition(*position)])
-        while True:
-            messages, ended = _some(consumer, 1)
-            if messages or ended:
-                return as_columns(messages[:1], None)
+        return await self._asked(lambda: borrowed.call(extent), f"reading the extent of {source}")
 
-    async def _taken(self) -> Consumer:
-        """An idle consumer, or a new one."""
-        return self._idle.pop() if self._idle else Consumer(self._settings.reader(f"weft-reader-{uuid4().hex}"), logger=LOGGER)
+    def _some(self, rows: int) -> Callable[[Consumer], tuple[list[Message], bool]]:
+        """Waits for messages, or for the end of the partition: whether it was reached comes with them."""
 
-    def _release(self, consumer: Consumer) -> None:
-        consumer.unassign()
-        self._idle.append(consumer)
+        def some(consumer: Consumer) -> tuple[list[Message], bool]:
+            until_s = time.monotonic() + self._settings.reach_s
+            while time.monotonic() < until_s:
+                messages, ended = _now(consumer, rows)
+                if messages or ended:
+                    return messages, ended
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+        return some
 
     def _cluster(self) -> AdminClient:
         if self._admin is None:
@@ -134,8 +132,12 @@ class KafkaReader:
         return UsageError(f"{doing} failed: there is no such topic or partition", "create it with `weft flow apply`")
 
 
-def _some(consumer: Consumer, rows: int) -> tuple[list[Message], bool]:
-    """Messages, and whether the end of the partition was reached."""
+def _assigned(source: Source, offset: int) -> Callable[[Consumer], None]:
+    return lambda consumer: consumer.assign([TopicPartition(*source, offset)])
+
+
+def _now(consumer: Consumer, rows: int) -> tuple[list[Message], bool]:
+    """What has come, after a short wait."""
     messages = consumer.consume(1, _POLL_S)
     if messages and messages[0].error() is None and rows > 1:
         messages += consumer.consume(rows - 1, 0)

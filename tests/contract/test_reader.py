@@ -1,5 +1,6 @@
 """What any reader and publisher must do: the in-memory twins and a real Kafka alike."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -88,3 +89,40 @@ async def test_a_topic_that_is_not_there_is_a_usage_error(fabric: Fabric) -> Non
     with pytest.raises(WeftError):
         await fabric.log("group", uuid4().hex).start(["nowhere"], Joined(fabric.log("group", "slot")))
     assert await reader.partitions(await fabric.topic(5)) == 5
+
+
+async def test_a_read_that_stops_early_leaves_the_reader_usable(fabric: Fabric) -> None:
+    topic, reader = await fabric.topic(), fabric.reader()
+    await fabric.publisher().publish(outgoing(topic, *(b"%d" % row for row in range(12_000))))
+    for _ in range(3):
+        async for records in reader.read(Source(topic, 0), 5):
+            assert int(records.offsets[0]) == 5
+            break
+    found = await reader.at(Position(topic, 0, 7))
+    assert found is not None
+    assert list(found.values) == [b"7"]
+    assert len(await read(reader, Source(topic, 0), 11_000)) == 1_000
+
+
+async def test_a_caller_that_fails_in_mid_read_leaves_the_reader_usable(fabric: Fabric) -> None:
+    topic, reader = await fabric.topic(), fabric.reader()
+    await fabric.publisher().publish(outgoing(topic, b"0", b"1"))
+
+    async def failing() -> None:
+        async for _ in reader.read(Source(topic, 0)):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
+    assert await read(reader, Source(topic, 0)) == [(0, b"0"), (1, b"1")]
+
+
+async def test_a_cancelled_read_leaves_the_reader_usable(fabric: Fabric) -> None:
+    topic, reader = await fabric.topic(), fabric.reader()
+    await fabric.publisher().publish(outgoing(topic, *(b"%d" % row for row in range(12_000))))
+    for turn in range(5):
+        reading = asyncio.create_task(read(reader, Source(topic, 0)))
+        await asyncio.sleep(turn * 0.005)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+    assert len(await read(reader, Source(topic, 0))) == 12_000
