@@ -65,6 +65,14 @@ class Extent:
     topic_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a partition ends: below `stable` every transaction has ended, at `high` the next record will stand."""
+
+    stable: int
+    high: int
+
+
 class Owner(Protocol):
     """Who must hear of rebalances: the lane. Each call ends before the log goes on, and may itself call the log."""
 
@@ -125,6 +133,9 @@ class Log(Protocol):
 
     async def committed(self, sources: Sequence[Source]) -> Mapping[Source, Commit | None]:
         """The group's committed offsets with metadata; None where there is none. Waits for an open transaction on them."""
+
+    async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
+        """Where each partition of these topics ends now."""
 
     async def close(self) -> None:
         """Leave the group and close the producer."""

@@ -23,6 +23,7 @@ class Bounds:
     revoke_s: float = 5.0  # that revoked partitions may take to finish
     stalled_s: float = 15.0  # of failing transactions without a commit: end the process
     drain_s: float = 8.0
+    hanging_s: float = 25.0  # after which an open transaction hangs: its timeout is 10 s, and brokers look every 10 s
     expiry_s: float = 1.0  # between looks at the deadlines of open reviews
 
 

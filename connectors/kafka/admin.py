@@ -1,12 +1,13 @@
 """What the commands need of the cluster: topics with their settings, groups with their offsets."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -15,6 +16,7 @@ from confluent_kafka.admin import (
     ConfigSource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -22,11 +24,13 @@ from connectors.kafka.columns import source_of
 from connectors.kafka.errors import Kind, kind_of, translated
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
-from connectors.log import Commit
-from schemas.errors import FailedError
+from connectors.log import Commit, Ends
+from schemas.errors import FailedError, UnreachableError, UsageError
 from schemas.positions import Source
 
 T = TypeVar("T")
+
+_PAUSE_S = 0.02  # before the same question again
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,21 @@ class KafkaAdmin:
                 continue
         await self._until(lambda: self._there(names, 0))
 
+    async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
+        """Where each partition of these topics ends. Waits for those that have no leader yet.
+
+        Raises:
+            UsageError: one of the topics is not there.
+        """
+        until_s = time.monotonic() + self._settings.reach_s
+        while True:
+            try:
+                return await self._asked("reading where topics end", lambda: self._ends(topics))
+            except UnreachableError:
+                if time.monotonic() > until_s:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+
     async def groups(self) -> Sequence[GroupInfo]:
         """All consumer groups."""
         listed = await self._one("listing groups", self._cluster.list_consumer_groups(**self._patience()))
@@ -154,7 +173,21 @@ class KafkaAdmin:
         for _ in range(100):
             if await seen():
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_PAUSE_S)
+
+    def _ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
+        """Each broker is asked twice, whatever it holds."""
+        reach_s = self._settings.reach_s
+        there = self._cluster.list_topics(timeout=reach_s).topics
+        if missing := [topic for topic in topics if topic not in there]:
+            raise UsageError(f"there is no topic {', '.join(missing)} at {self._settings.bootstrap}", "create it with `weft flow apply`")
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(topic, partition): latest for topic in topics for partition in there[topic].partitions}
+        stable, high = (
+            self._cluster.list_offsets(asked, isolation_level=level, **self._patience())
+            for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        )
+        return {source_of(at): Ends(stable[at].result(reach_s).offset, high[at].result(reach_s).offset) for at in asked}
 
     async def _there(self, names: Sequence[str], count: int) -> bool:
         return len(set(names) & set(await self.topics())) == count

@@ -7,6 +7,8 @@ from functools import partial
 
 from confluent_kafka import KafkaException
 
+from connectors.hanging import OFFSETS_HINT
+from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.columns import source_of
 from connectors.kafka.errors import Kind, kind_of, translated
 from connectors.kafka.fetching import Answer, Demand, FetchThread
@@ -14,7 +16,7 @@ from connectors.kafka.producing import TransactionalProducer
 from connectors.kafka.reach import require
 from connectors.kafka.settings import KafkaSettings
 from connectors.kafka.threads import post
-from connectors.log import Commit, Fetched, Outgoing, Owner
+from connectors.log import Commit, Ends, Fetched, Outgoing, Owner
 from schemas.errors import FatalError, RetriableError
 from schemas.positions import Source
 
@@ -24,6 +26,7 @@ class KafkaLog:
 
     def __init__(self, settings: KafkaSettings, group: str, slot: str) -> None:
         self._settings, self._group, self._slot = settings, group, slot
+        self._admin: KafkaAdmin | None = None
         self._producer: TransactionalProducer | None = None
         self._fetching: FetchThread | None = None
         self._owner: Owner | None = None
@@ -33,6 +36,7 @@ class KafkaLog:
         """See Log."""
         await asyncio.to_thread(require, self._settings, topics)
         self._owner = owner
+        self._admin = KafkaAdmin(self._settings)
         self._producer = TransactionalProducer(self._settings, self._slot)
         await self._producer.start()
         self._fetching = FetchThread(self._settings, self._group, self._slot, topics, self)
@@ -108,10 +112,16 @@ class KafkaLog:
                 if isinstance(error, KafkaException) and kind_of(error.args[0]) is not Kind.RETRY:
                     raise translated(error, "reading committed offsets") from error
                 if time.monotonic() > end_s:
-                    raise FatalError("the committed offsets could not be read in time") from error
+                    raise FatalError("the committed offsets could not be read in time", OFFSETS_HINT) from error
                 await asyncio.sleep(0.02)
             else:
                 return {source_of(at): Commit(source_of(at), at.offset, at.metadata or "") if at.offset >= 0 else None for at in found}
+
+    async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
+        """See Log."""
+        if self._admin is None:
+            raise FatalError("the log is not started, or closed")
+        return await self._admin.ends(topics)
 
     async def close(self) -> None:
         """See Log."""
@@ -120,7 +130,7 @@ class KafkaLog:
         if self._fetching is not None:
             self._fetching.inbox.put(self._fetching.do_close)
             await asyncio.to_thread(self._fetching.thread.join, self._settings.watchdog_s)
-        self._producer = self._fetching = None
+        self._admin = self._producer = self._fetching = None
 
     # The owner, as the fetch thread sees it
 

@@ -152,6 +152,14 @@ class MemoryBroker:
         """Commit or abort the open transaction with its offsets."""
         self._end(producer, committed)
 
+    def lose_markers(self, name: str) -> Transaction:
+        """Abort a producer's transaction as a broker with KAFKA-20734 may: its partitions don't hear of it, and it hangs in them."""
+        producer = self._producers[name]
+        transaction, producer.open, producer.offsets = producer.open, None, {}
+        if transaction is None:
+            raise FatalError("no transaction is open")
+        return transaction
+
     def _end(self, producer: Producer, committed: bool) -> None:
         transaction, producer.open = producer.open, None
         offsets, producer.offsets = producer.offsets, {}

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 
-from connectors.log import Commit, Fetched, Outgoing, Owner, Records
+from connectors.log import Commit, Ends, Fetched, Outgoing, Owner, Records
 from connectors.memory.broker import MemoryBroker, Producer
 from connectors.memory.group import Member
 from connectors.memory.partition import as_records
@@ -181,6 +181,12 @@ class MemoryLog:
         while self.broker.unsettled(self._group.name, sources):
             await self.broker.news(0.05)
         return {source: self._group.offsets.get(source) for source in sources}
+
+    async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
+        """See Log."""
+        self._check("ends")
+        parts = [self.broker.partition(part.source) for topic in topics for part in self.broker.topic(topic).partitions]
+        return {part.source: Ends(part.stable, part.high) for part in parts}
 
     async def close(self) -> None:
         """See Log."""

@@ -66,8 +66,10 @@ class Partition:
         return entry.offset
 
     def end(self, transaction: Transaction) -> None:
-        """Write the transaction's marker."""
-        del self.open[transaction]
+        """Write the transaction's marker: it also ends what its producer left open here before."""
+        for one in [one for one in self.open if one.name == transaction.name]:
+            one.committed = transaction.committed
+            del self.open[one]
         self.high += 1
 
     def scan(self, start: int, max_rows: int, max_bytes: int) -> tuple[list[Entry], int]:

@@ -63,6 +63,11 @@ class Topics:
         """What the flow's group subscribes to; each partition of these has a tree."""
         return (self.input, self.resume, *self.retries)
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What the flow's transactions write to."""
+        return (self.result, self.dead_letters, self.quarantine, self.reviews, *self.retries, self.generations, self.ledger)
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
