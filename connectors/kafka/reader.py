@@ -22,6 +22,8 @@ T = TypeVar("T")
 _ROWS = 5_000
 _POLL_S = 0.2
 _NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_UNKNOWN = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+_UNKNOWN_S = 3.0  # how long a topic must stay unknown to count as missing
 
 
 class KafkaReader:
@@ -106,20 +108,22 @@ class KafkaReader:
             return await asyncio.to_thread(self._patient, call)
         except KafkaException as error:
             code = error.args[0].code()
-            if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+            if code in _UNKNOWN:
                 raise await self._missing(doing) from error
             if kind_of(error.args[0]) is Kind.RETRY:
                 raise unreachable(self._settings) from error
             raise FailedError(translated(error, doing).sentence) from error
 
     def _patient(self, call: Callable[[], T]) -> T:
-        """A topic that was just made has no leader for a moment, and the client does not ask again by itself."""
-        until_s = time.monotonic() + self._settings.reach_s
+        """A topic just made has no leader yet, and a broker just started knows not all topics: the client does not ask again."""
+        began_s = time.monotonic()
         while True:
             try:
                 return call()
             except KafkaException as error:
-                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > until_s:
+                code = error.args[0].code()
+                patience_s = self._settings.reach_s if code in _NO_LEADER_YET else _UNKNOWN_S if code in _UNKNOWN else 0.0
+                if time.monotonic() - began_s >= patience_s:
                     raise
             time.sleep(_POLL_S)
 
