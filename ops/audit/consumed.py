@@ -1,6 +1,9 @@
 """The consumed records beside their leaves: a merge of two streams in offset order, so that memory stays flat."""
 
+from array import array
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,10 @@ from streams.ledger.block import Block
 from streams.ledger.leaf import digest, input_digests
 
 Offsets = npt.NDArray[np.int64]
+
+_UNDECIDED: Final = "The record at {} has no leaf: it was never decided."
+_ANOTHER: Final = "The record at {} is not the one that was decided: its key or value differs."
+_NO_RECORD: Final = "The leaf of {} has no record: the topic never had it."
 
 
 class Slice:
@@ -33,14 +40,16 @@ class Consumed:
         self._stream: AsyncIterator[Records] | None = None
         self._held: Records | None = None
         self._topic_id = ""
+        self._against: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))  # offsets by what was found; a gap may explain it
 
     async def compare(self, block: Block, rows: Sequence[Row], offsets: Offsets) -> None:
         """Each record up to the block's end must have its leaf, and each leaf its record."""
         if block.gap is not None:
+            self._give_up(block.next)
             self.at, self._stream, self._held = block.next, None, None
             return
-        if await self._gone(block.topic_id):
-            self._report.counts["gone"] += len(rows)
+        if await self._made_again(block.topic_id):
+            self._report.counts["lost"] += len(rows)
             return
         records = await self._until(block.next)
         if np.array_equal(records.offsets, offsets):
@@ -49,31 +58,49 @@ class Consumed:
         else:
             await self._differ(records, rows, offsets)
 
-    async def _gone(self, topic_id: str) -> bool:
-        """Whether the block is of a topic that was deleted since, and made again."""
+    async def end(self, topic_id: str) -> None:
+        """The tree ends here, with a block of the topic of that id: tell what no gap explains."""
+        if await self._made_again(topic_id):
+            self._report.find(
+                Law.RECORDS,
+                f"{self._source}: its topic was deleted and made again (id {self._topic_id}, the ledger knows {topic_id}), "
+                "and nobody has accepted that its records are lost.",
+            )
+        for sentence, offsets in self._against.items():
+            for offset in offsets:
+                self._report.find(Law.RECORDS, sentence.format(f"{self._source}/{offset}"))
+
+    def _give_up(self, start: int) -> None:
+        """Somebody accepted that the records were lost from `start` on: what was found against them is no finding."""
+        for sentence, offsets in self._against.items():
+            kept = array("q", [offset for offset in offsets if offset < start])
+            self._report.counts["lost"] += 0 if sentence is _UNDECIDED else len(offsets) - len(kept)
+            self._against[sentence] = kept
+
+    async def _made_again(self, topic_id: str) -> bool:
+        """Whether a block is of a topic that was deleted since, and made again."""
         self._topic_id = self._topic_id or (await self._reader.extent(self._source)).topic_id
         return topic_id != self._topic_id
 
     def _digests(self, rows: Sequence[Row], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         for row, actual in zip(rows, input_digests(keys, values), strict=True):
             if row[INPUT] != actual and row[OWN] == row[ROOT]:  # else it holds the root record's digest: Passes compares that
-                self._report.find(Law.RECORDS, f"The record at {_text(row)} is not the one that was decided: its key or value differs.")
+                self._against[_ANOTHER].append(row[OWN][2])
 
     async def _differ(self, records: Slice, rows: Sequence[Row], offsets: Offsets) -> None:
         low = (await self._reader.extent(self._source)).low
-        for offset in np.setdiff1d(records.offsets, offsets).tolist():
-            self._report.find(Law.RECORDS, f"The record at {self._source}/{offset} has no leaf: it was never decided.")
+        self._against[_UNDECIDED].extend(np.setdiff1d(records.offsets, offsets).tolist())
         at = {offset: index for index, offset in enumerate(records.offsets.tolist())}
         for row, offset in zip(rows, offsets.tolist(), strict=True):
             index = at.get(offset)
             if index is not None:
                 self._report.counts["records"] += 1
                 if row[OWN] == row[ROOT] and row[INPUT] != digest(records.keys[index], records.values[index]):
-                    self._report.find(Law.RECORDS, f"The record at {_text(row)} is not the one that was decided: its key or value differs.")
+                    self._against[_ANOTHER].append(offset)
             elif offset < low:
                 self._report.counts["gone"] += 1
             else:
-                self._report.find(Law.RECORDS, f"The leaf of {_text(row)} has no record: the topic never had it.")
+                self._against[_NO_RECORD].append(offset)
         if low > 0:
             self._report.note(f"{self._source}: input gone below offset {low}, proven from the blocks.")
 
@@ -114,7 +141,3 @@ class Consumed:
 
 def _rest(records: Records, cut: int) -> Records:
     return Records(records.source, records.offsets[cut:], records.timestamps_ms[cut:], records.keys[cut:], records.values[cut:], None)
-
-
-def _text(row: Row) -> str:
-    return "/".join(map(str, row[OWN]))

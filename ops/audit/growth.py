@@ -57,12 +57,17 @@ class Growth:
         if self.next >= 0 and block.previous != expected:
             self.report.find(Law.TREES, f"{self.origin}: {where} names {block.previous} as the block before it, that is {expected}.")
         if block.gap is not None:
-            lost = (
-                f"offsets {block.first} to {block.next - 1} were" if block.next > block.first else f"what stood from {block.first} on was"
-            )
-            self.report.note(f"{self.source}: {lost} given up: {block.gap}.")
+            self.report.note(f"{self.source}: {self._lost(block)} given up: {block.gap}.")
         elif block.topic_id != self.topic_id:
             self.report.find(Law.TREES, f"{self.origin}: {where} is of another topic (id {block.topic_id}) without an accepted gap.")
+
+    def _lost(self, block: Block) -> str:
+        """What a gap gives up. It may give up nothing, where only the committed offset was not the ledger's."""
+        if block.topic_id != self.topic_id:
+            return f"the topic of id {self.topic_id} was"
+        if block.next > block.first:
+            return f"offsets {block.first} to {block.next - 1} were"
+        return f"what stood from {block.next} on was" if block.next < block.first else "no record was"
 
     def _grow(self, block: Block, leaves: list[bytes], where: str) -> None:
         """Append the leaves, stopping at each signed size."""

@@ -64,7 +64,8 @@ class Report:
             Law.TREES: f"{n['trees']:,} trees, {n['blocks']:,} blocks, {n['leaves']:,} leaves",
             Law.CHECKPOINTS: f"{n['checkpoints']:,} checkpoints" + (f", {n['unsigned']:,} leaves not signed yet" if n["unsigned"] else ""),
             Law.RECORDS: f"{n['records']:,} records"
-            + (f", {n['gone']:,} deleted by retention and proven from the blocks" if n["gone"] else ""),
+            + (f", {n['gone']:,} deleted by retention and proven from the blocks" if n["gone"] else "")
+            + (f", {n['lost']:,} lost and proven from the blocks" if n["lost"] else ""),
             Law.EVENTS: f"{n['events']:,} events, {n['ended']:,} ended{waiting}{void}",
             Law.OUTCOMES: f"{n['outcomes']:,} records" + (f", {n['outcomes gone']:,} deleted by retention" if n["outcomes gone"] else ""),
         }

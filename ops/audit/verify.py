@@ -143,8 +143,9 @@ class Verification:
 
     async def _end(self) -> None:
         """What only the whole shows."""
-        for growth in self.growths.values():
+        for origin, growth in self.growths.items():
             growth.end()
+            await self.consumed[origin].end(growth.topic_id)
         for origin in sorted(set(self.signed.heads) - set(self.growths)):
             self.report.find(Law.CHECKPOINTS, f"{origin}: a head is signed, and the ledger has no block of the tree.")
         late = Signed(self.subject, Report(), next=dict(self.signed.next))

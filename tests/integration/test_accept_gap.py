@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.admin import KafkaAdmin, Topic
@@ -65,10 +65,21 @@ class Shop:
         (future,) = admin.delete_records([TopicPartition(*self.source, below)]).values()
         await asyncio.to_thread(future.result, 10)
 
-    async def accepted(self, outside: Outside) -> None:
-        await outside.require_empty()
-        gap = await find_gap(self.reader, self.subject, self.source, await outside.committed(self.source))
-        await accept(outside, self.subject, gap, "ann", "retention was too short")
+    async def reset(self, offset: int, metadata: str = "") -> None:
+        """Commit another offset for the group, as Kafka's own tools do."""
+        consumer = Consumer(self.kafka.reader(self.flow.name))
+        await asyncio.to_thread(consumer.commit, offsets=[TopicPartition(*self.source, offset, metadata)], asynchronous=False)
+        await asyncio.to_thread(consumer.close)
+
+    async def accepted(self) -> None:
+        """What `weft flow accept-gap` does."""
+        outside = Outside(self.kafka, self.flow.name)
+        try:
+            await outside.require_empty()
+            gap = await find_gap(self.reader, self.subject, self.source, await outside.committed(self.source))
+            await accept(outside, self.subject, gap, "ann", "retention was too short")
+        finally:
+            await outside.close()
 
 
 @asynccontextmanager
@@ -76,7 +87,7 @@ async def opened(stack: TestStack) -> AsyncIterator[tuple[Shop, Outside]]:
     name = f"g{uuid4().hex[:8]}"
     words = ("input", "result", "dead_letters", "quarantine", "reviews", "resume", "generations", "ledger", "checkpoints")
     topics = Topics(retries=(f"{name}.retry.a", f"{name}.retry.b"), **{word: f"{name}.{word}" for word in words})
-    key, kafka = LogKey.generate(), KafkaSettings(stack.bootstrap)
+    key, kafka = LogKey.generate(), KafkaSettings(stack.bootstrap, session_timeout_ms=4000)
     subject = Subject(name, topics, "weft", (key.verifier(name).public,))
     shop = Shop(kafka, small_flow(name=name, topics=topics), subject, KafkaReader(kafka), KafkaPublisher(kafka), key)
     await KafkaAdmin(kafka).create([Topic(at, 1) for at in (*topics.retries, *(f"{name}.{word}" for word in words))])
@@ -104,13 +115,13 @@ async def test_deleted_records_are_given_up_by_a_person_and_the_audit_says_so(st
         await shop.send(20, 21, 22)
         await shop.work()
         with pytest.raises(UsageError, match="is running"):
-            await shop.accepted(outside)
+            await shop.accepted()
         await emptied(outside)
         with pytest.raises(UsageError, match="no gap to accept"):
-            await shop.accepted(outside)
+            await shop.accepted()
         await shop.send(23, 24, 25, 26)
         await shop.lose(6)
-        await shop.accepted(outside)
+        await shop.accepted()
         await shop.send(27)
         await shop.work()
         report = await Verification(shop.reader, shop.subject).run()
@@ -126,10 +137,30 @@ async def test_a_topic_that_was_made_again_goes_on_once_its_loss_is_accepted(sta
         await emptied(outside)
         await KafkaAdmin(shop.kafka).delete([shop.source.topic])
         await KafkaAdmin(shop.kafka).create([Topic(shop.source.topic, 1)])
-        await shop.accepted(outside)
+        await shop.accepted()
         await shop.send(30, 31)
         await shop.work()
         report = await Verification(shop.reader, shop.subject).run()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 5}
     assert any("was deleted and made again" in note for note in report.notes), report.notes
+
+
+async def test_offsets_that_were_reset_by_hand_go_on_behind_the_ledger_once_accepted(stack: TestStack) -> None:
+    async with opened(stack) as (shop, outside):
+        await shop.send(20, 21, 22)
+        await shop.work()
+        await emptied(outside)
+        committed = await outside.committed(shop.source)
+        assert committed is not None
+        await shop.reset(1)
+        await shop.accepted()
+        await shop.reset(1_000, committed.metadata)
+        await shop.accepted()
+        await shop.send(23)
+        await shop.work()
+        report = await Verification(shop.reader, shop.subject).run()
+    assert report.proven, report.findings
+    assert report.verdicts == {"result": 4}
+    for why in ("1 was not written by Weft", "before the committed 1000"):
+        assert any("no record was given up: ann" in note and why in note for note in report.notes), report.notes
