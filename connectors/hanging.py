@@ -26,24 +26,27 @@ async def settled(log: Log, topics: Sequence[str], within_s: float) -> None:
     open_below = {source: end.high for source, end in ends.items() if end.stable < end.high}
     while open_below:
         if loop.time() > until_s:
-            source = min(open_below)
-            raise _refusal(Position(*source, ends[source].stable), within_s)
+            raise _refusal([Position(*source, ends[source].stable) for source in sorted(open_below)], within_s)
         await asyncio.sleep(_PAUSE_S)
         ends = await log.ends(sorted({source.topic for source in open_below}))
         open_below = {source: high for source, high in open_below.items() if ends[source].stable < high}
 
 
-def _refusal(at: Position, within_s: float) -> FatalError:
+def _refusal(places: Sequence[Position], within_s: float) -> FatalError:
+    topic, partition, offset = places[0]
     return FatalError(
-        f"a transaction at {at} did not end within {within_s:g} s: the broker lost its end (known of Kafka 4.2 to 4.4, KAFKA-20734), "
-        "and to go on could give events a second outcome",
-        _end(at.topic, str(at.partition), str(at.offset)),
+        f"a transaction at {', '.join(map(str, places))} did not end within {within_s:g} s: the broker lost its end (known of Kafka 4.2 to "
+        "4.4, KAFKA-20734), and to go on could give events a second outcome",
+        _end(topic, str(partition), str(offset)),
     )
 
 
 def _end(topic: str, partition: str, offset: str) -> str:
     place = f"--topic {topic} --partition {partition}"
-    return f"see whose it is: {_TOOL} describe-producers {place}; end it: {_TOOL} abort {place} --start-offset {offset}; then start again"
+    return (
+        f"see whose it is: {_TOOL} describe-producers {place}; end it in each place: {_TOOL} abort {place} --start-offset {offset}; "
+        "then start again"
+    )
 
 
 OFFSETS_HINT = (
