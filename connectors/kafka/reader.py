@@ -23,7 +23,6 @@ _ROWS = 5_000
 _POLL_S = 0.2
 _NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _UNKNOWN = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
-_UNKNOWN_S = 3.0  # how long a topic must stay unknown to count as missing
 
 
 class KafkaReader:
@@ -39,12 +38,13 @@ class KafkaReader:
         async with self._pool.consumer() as borrowed:
             low, high = await self._extent(borrowed, source)
         future = self._cluster().describe_topics(TopicCollection([source.topic]))[source.topic]
-        topic = await self._asked(lambda: future.result(self._settings.reach_s), f"describing {source.topic}")
+        topic = await self._asked(source, lambda: future.result(self._settings.reach_s), f"describing {source.topic}")
         return Extent(low, high, str(topic.topic_id))
 
     async def partitions(self, topic: str) -> int:
         """See Reader."""
-        found = await self._asked(lambda: self._cluster().list_topics(topic, timeout=self._settings.reach_s), f"describing {topic}")
+        first = Source(topic, 0)
+        found = await self._asked(first, lambda: self._cluster().list_topics(topic, self._settings.reach_s), f"describing {topic}")
         if (there := found.topics.get(topic)) is None or there.error is not None:
             raise UsageError(f"there is no topic {topic}", "create it with `weft flow apply`")
         return len(there.partitions)
@@ -55,9 +55,9 @@ class KafkaReader:
             low, end = await self._extent(borrowed, source)
             at = max(start, low)
             if at < end:
-                await self._asked(lambda: borrowed.call(_assigned(source, at)), f"reading {source}")
+                await self._asked(source, lambda: borrowed.call(_assigned(source, at)), f"reading {source}")
             while at < end:
-                messages, ended = await self._asked(lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
+                messages, ended = await self._asked(source, lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
                 for records in as_columns([message for message in messages if (message.offset() or 0) < end], None):
                     yield records
                 at = end if ended else (messages[-1].offset() or 0) + 1
@@ -69,8 +69,8 @@ class KafkaReader:
         async with self._pool.consumer() as borrowed:
             low, high = await self._extent(borrowed, source)
             if low <= offset < high:
-                await self._asked(lambda: borrowed.call(_assigned(source, offset)), f"reading {position}")
-                messages, _ = await self._asked(lambda: borrowed.call(self._some(1)), f"reading {position}")
+                await self._asked(source, lambda: borrowed.call(_assigned(source, offset)), f"reading {position}")
+                messages, _ = await self._asked(source, lambda: borrowed.call(self._some(1)), f"reading {position}")
         found = as_columns(messages, None)
         return found[0] if found and found[0].offsets[0] == offset else None
 
@@ -83,7 +83,7 @@ class KafkaReader:
             found: tuple[int, int] = consumer.get_watermark_offsets(TopicPartition(*source), timeout=self._settings.reach_s)
             return found
 
-        return await self._asked(lambda: borrowed.call(extent), f"reading the extent of {source}")
+        return await self._asked(source, lambda: borrowed.call(extent), f"reading the extent of {source}")
 
     def _some(self, rows: int) -> Callable[[Consumer], tuple[list[Message], bool]]:
         """Waits for messages, or for the end of the partition: whether it was reached comes with them."""
@@ -103,37 +103,32 @@ class KafkaReader:
             self._admin = AdminClient(self._settings.admin(), logger=LOGGER)
         return self._admin
 
-    async def _asked(self, call: Callable[[], T], doing: str) -> T:
-        try:
-            return await asyncio.to_thread(self._patient, call)
-        except KafkaException as error:
-            code = error.args[0].code()
-            if code in _UNKNOWN:
-                raise await self._missing(doing) from error
-            if kind_of(error.args[0]) is Kind.RETRY:
-                raise unreachable(self._settings) from error
-            raise FailedError(translated(error, doing).sentence) from error
-
-    def _patient(self, call: Callable[[], T]) -> T:
-        """A topic just made has no leader yet, and a broker just started knows not all topics: the client does not ask again."""
-        began_s = time.monotonic()
+    async def _asked(self, source: Source, call: Callable[[], T], doing: str) -> T:
+        """A partition just made has no leader for a moment, and the client calls it unknown while its broker is away: asked again."""
+        until_s = time.monotonic() + self._settings.reach_s
         while True:
             try:
-                return call()
+                return await asyncio.to_thread(call)
             except KafkaException as error:
                 code = error.args[0].code()
-                patience_s = self._settings.reach_s if code in _NO_LEADER_YET else _UNKNOWN_S if code in _UNKNOWN else 0.0
-                if time.monotonic() - began_s >= patience_s:
-                    raise
-            time.sleep(_POLL_S)
+                if code in _UNKNOWN and not await self._has(source):
+                    raise UsageError(f"{doing} failed: there is no such topic or partition", "create it with `weft flow apply`") from error
+                if code not in (*_UNKNOWN, *_NO_LEADER_YET) or time.monotonic() > until_s:
+                    raise self._failure(error, doing) from error
+            await asyncio.sleep(_POLL_S)
 
-    async def _missing(self, doing: str) -> WeftError:
-        """The client says so too of a topic whose broker is away: asked again, only a cluster that answers has no such topic."""
-        try:
-            await asyncio.to_thread(lambda: self._cluster().list_topics(timeout=self._settings.reach_s))
-        except KafkaException:
+    def _failure(self, error: KafkaException, doing: str) -> WeftError:
+        if error.args[0].code() in _UNKNOWN or kind_of(error.args[0]) is Kind.RETRY:
             return unreachable(self._settings)
-        return UsageError(f"{doing} failed: there is no such topic or partition", "create it with `weft flow apply`")
+        return FailedError(translated(error, doing).sentence)
+
+    async def _has(self, source: Source) -> bool:
+        """Whether the cluster, and not only the client, knows of the partition."""
+        try:
+            found = await asyncio.to_thread(self._cluster().list_topics, source.topic, self._settings.reach_s)
+        except KafkaException as error:
+            raise unreachable(self._settings) from error
+        return source.partition in found.topics[source.topic].partitions
 
 
 def _assigned(source: Source, offset: int) -> Callable[[Consumer], None]:
