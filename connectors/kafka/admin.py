@@ -31,6 +31,7 @@ from schemas.positions import Source
 T = TypeVar("T")
 
 _PAUSE_S = 0.02  # before the same question again
+_UNKNOWN_S = 3.0  # how long a topic must stay unknown to count as missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +124,22 @@ class KafkaAdmin:
         await self._until(lambda: self._there(names, 0))
 
     async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
-        """Where each partition of these topics ends. Waits for those that have no leader yet.
+        """Where each partition of these topics ends. Waits for those that have no leader yet, or that a fresh broker does not know yet.
 
         Raises:
             UsageError: one of the topics is not there.
         """
-        until_s = time.monotonic() + self._settings.reach_s
+        began_s = time.monotonic()
         while True:
             try:
-                return await self._asked("reading where topics end", lambda: self._ends(topics))
+                return await self._asked("reading where topics end", lambda: self._ends(topics), but=KafkaError.UNKNOWN_TOPIC_OR_PART)
             except UnreachableError:
-                if time.monotonic() > until_s:
+                if time.monotonic() - began_s > self._settings.reach_s:
                     raise
+            except _AsItIs as error:
+                if time.monotonic() - began_s > _UNKNOWN_S:
+                    sentence = f"not all of these topics are there: {', '.join(topics)}"
+                    raise UsageError(sentence, "create them with `weft flow apply`") from error
             await asyncio.sleep(_PAUSE_S)
 
     async def groups(self) -> Sequence[GroupInfo]:
@@ -179,8 +184,8 @@ class KafkaAdmin:
         """Each broker is asked twice, whatever it holds."""
         reach_s = self._settings.reach_s
         there = self._cluster.list_topics(timeout=reach_s).topics
-        if missing := [topic for topic in topics if topic not in there]:
-            raise UsageError(f"there is no topic {', '.join(missing)} at {self._settings.bootstrap}", "create it with `weft flow apply`")
+        if not there.keys() >= set(topics):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(topic, partition): latest for topic in topics for partition in there[topic].partitions}
         stable, high = (
