@@ -17,6 +17,7 @@ from schemas.errors import AbortError, FatalError, LogError, RetriableError
 T = TypeVar("T")
 
 _CALL_S = 5.0  # one call of the client
+_STUCK_S = 7.0  # a call that has not returned by then never will: send_offsets_to_transaction forgets its timeout (librdkafka #5456, #5511)
 _PAUSE_S = 0.05  # before the same call again
 _FULL_S = 5.0  # how long produce() waits for room in the client's queue
 
@@ -28,7 +29,7 @@ class TransactionalProducer:
         self._watchdog_s = settings.watchdog_s
         self._producer = Producer(settings.transactional(slot), logger=LOGGER)
         self._thread = CallThread(f"settle-{slot}")
-        self._progress_s = 0.0
+        self._progress_s = self._called_s = 0.0
         self._open = False
         self._refused: LogError | None = None  # why the open transaction must not commit
         self._dead: FatalError | None = None
@@ -98,12 +99,13 @@ class TransactionalProducer:
         """Run a call on the settle thread; a retriable failure is repeated, no progress for the watchdog's time is fatal."""
         if self._dead is not None:
             raise self._dead
-        self._progress_s = time.monotonic()
+        self._progress_s = self._called_s = time.monotonic()
         future = self._thread.submit(lambda: self._repeat(doing, call))
         while not future.done():
-            await asyncio.wait([future], timeout=1.0)
-            if not future.done() and time.monotonic() - self._progress_s > self._watchdog_s:
-                self._dead = FatalError(f"{doing} made no progress for {self._watchdog_s:g} s")
+            await asyncio.wait([future], timeout=0.5)
+            now_s = time.monotonic()
+            if not future.done() and (now_s - self._progress_s > self._watchdog_s or now_s - self._called_s > _STUCK_S):
+                self._dead = FatalError(f"{doing} made no progress for {now_s - self._progress_s:.0f} s")
                 raise self._dead
         try:
             return future.result()
@@ -113,6 +115,7 @@ class TransactionalProducer:
 
     def _repeat(self, doing: str, call: Callable[[], T]) -> T:
         while True:
+            self._called_s = time.monotonic()
             try:
                 return call()
             except KafkaException as error:
@@ -124,6 +127,7 @@ class TransactionalProducer:
     def _flush(self) -> None:
         left = len(self._producer)
         while left and self._dead is None:
+            self._called_s = time.monotonic()
             before, left = left, self._producer.flush(0.5)
             if left < before:
                 self._progress_s = time.monotonic()
