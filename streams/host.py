@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import mode
 import psutil
@@ -61,6 +61,9 @@ class LaneHost(mode.Service):
 
     def leave(self) -> None:
         """End in order: drain, commit, leave the group, stop Faust."""
+        if self.lane is None:
+            LOGGER.info("told to end before it began: there is nothing to drain")
+            end(Exit.DONE)
         if self._leaving is None:
             timer = threading.Timer(END_S, os._exit, (Exit.FAILED,))
             timer.daemon = True
@@ -82,6 +85,7 @@ class LaneHost(mode.Service):
         """For people and the supervisor."""
         slot, pause = self.parts.slot, self.control.paused(self.parts.slot.flow)
         return {
+            "flow": slot.flow,
             "slot": slot.number,
             "of": slot.of,
             "pid": os.getpid(),
@@ -136,7 +140,7 @@ class LaneHost(mode.Service):
 
     async def _leave(self) -> None:
         if self._running is not None:
-            self._running.cancel()  # in case it has not started yet
+            self._running.cancel()
         if self.lane is not None and self._fetching is not None:
             self.lane.stop()
             await self._fetching
@@ -165,7 +169,7 @@ class LaneHost(mode.Service):
             die(self.parts.slot, error, started=self.lane is not None)
 
 
-def die(slot: Slot, error: Exception, started: bool = True) -> None:
+def die(slot: Slot, error: Exception, started: bool = True) -> NoReturn:
     """End the process now: whoever starts it again begins from what is committed."""
     known = isinstance(error, WeftError)
     code = error.exit_code if isinstance(error, WeftError) and not started else Exit.FAILED
@@ -174,5 +178,10 @@ def die(slot: Slot, error: Exception, started: bool = True) -> None:
     fault = {"sentence": sentence, "hint": getattr(error, "hint", ""), "kind": type(error).__name__, "code": int(code), "at": time.time()}
     slot.folder.mkdir(parents=True, exist_ok=True)
     slot.fault_file.write_text(json.dumps(fault))
+    end(code)
+
+
+def end(code: int) -> NoReturn:
+    """End the process now, whatever its threads wait for."""
     logging.shutdown()
     os._exit(code)

@@ -7,6 +7,7 @@ topic, and serves the web views. Faust's group is new at every start, so that no
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import time
@@ -110,6 +111,7 @@ def run(parts: Fabric, began_ms: int) -> NoReturn:
         with contextlib.suppress(WeftError):
             asyncio.run(KafkaAdmin(parts.kafka).delete_groups([group]))
         shutil.rmtree(slot.faust_folder, ignore_errors=True)
+        logging.shutdown()  # a fork does not do so by itself
 
 
 def age_s() -> float:
@@ -144,7 +146,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts = fabric(slot, settings)
     except WeftError as error:
         die(slot, error, started=False)
-        raise
     run(parts, SystemClock().now_ms() - round(age_s() * 1000))
 
 

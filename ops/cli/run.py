@@ -1,4 +1,4 @@
-"""`weft run` and `weft lag`: work, and how much of it is left."""
+"""`weft run`, `weft stop` and `weft lag`: work, its end, and how much of it is left."""
 
 import asyncio
 import sys
@@ -18,25 +18,80 @@ def run(
     flow: Name,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="How many; else one per core less one.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when everything there is has been done.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return as soon as the workers work; they go on in the background.")
+    ] = False,
 ) -> int:
-    """Run a flow on this machine, until ctrl-C: workers are drained then, and nothing is lost or done twice.
+    """Run a flow on this machine, until ctrl-C or `weft stop`: workers are drained then, and nothing is lost or done twice.
 
     Examples:
 
       weft run departure-delays
 
       weft run departure-delays --workers 2 --until-idle
+
+      weft run departure-delays --detach
     """
+    from ops.run.held import require_free
     from ops.run.preparing import Asked, default_workers, prepare
     from ops.run.supervisor import Supervisor
 
     asked = Asked(load(), flow, workers or default_workers(), until_idle)
+    require_free(asked.settings.data_folder, flow)
     line = Line()
     plan = asyncio.run(prepare(asked, line.say))
-    line.say(f"{flow}: {plan.workers} worker{'s' if plan.workers > 1 else ''}; logs in {plan.data / 'run' / flow}; ctrl-C drains and ends.")
+    if detach:
+        return _detached(plan, line)
+    line.say(f"{flow}: {_workers(plan)}; logs in {plan.data / 'run' / flow}; ctrl-C, or weft stop {flow}, drains and ends.")
     code = Supervisor(plan, line.say, line.show).run()
     line.end()
     return code
+
+
+def _detached(plan: Any, line: "Line") -> int:
+    from ops.run.background import start
+
+    watching = start(plan, line.show)
+    line.clear()
+    if watching is None:
+        say(f"{plan.flow} has done all there was, and has ended.")
+        return Exit.DONE
+    waits = "; ".join(["", *watching.reasons()])
+    say(f"{plan.flow} runs in the background: {_workers(plan)}, {len(plan.sources)} partitions{waits}")
+    say(f"logs: weft logs {plan.flow}, of a worker: weft logs {plan.flow}/0; both in {plan.data / 'run' / plan.flow}")
+    say(f"end:  weft stop {plan.flow}")
+    return Exit.DONE
+
+
+def _workers(plan: Any) -> str:
+    return f"{plan.workers} worker{'s' if plan.workers > 1 else ''}"
+
+
+def stop(flow: Name, json: Json = False) -> int:
+    """End the run of a flow: its workers finish what is in flight, commit, and end. The local stack goes on.
+
+    Examples:
+
+      weft stop departure-delays
+
+      weft stop departure-delays --json
+    """
+    from ops.run.runs import Run
+    from schemas.errors import FailedError, UsageError
+
+    data = load().data_folder
+    run = Run(data, flow)
+    if not run.folder.is_dir():
+        raise UsageError(f"{flow} was never run from {data}", "weft status shows what runs")
+    stopped = run.stop()
+    if json:
+        as_json({"flow": flow, "running": stopped.running, "drained": stopped.drained, "took_s": round(stopped.took_s, 2)})
+    if stopped.running and not stopped.drained:
+        why = f"nothing is lost: what was in flight is read again at the next run. Why: weft logs {flow}"
+        raise FailedError(f"{flow} has ended, but not every worker drained", why)
+    if not json:
+        say(f"{flow} is drained and has ended, after {stopped.took_s:.1f} s." if stopped.running else f"{flow} was not running.")
+    return Exit.DONE
 
 
 class Line:
@@ -58,6 +113,10 @@ class Line:
         if self._live:
             self._write(f"\r\x1b[2K{self._last}"[: console(stderr=True).width])
 
+    def clear(self) -> None:
+        """Make room for what is printed after it."""
+        self._write("\r\x1b[2K" if self._live else "")
+
     def end(self) -> None:
         """The last word."""
         self._write(("\r\x1b[2K" if self._live else "") + f"{self._last}; {time.monotonic() - self._began:.0f} s\n")
@@ -71,10 +130,9 @@ def told(watching: Any) -> str:
     """One line: workers, rate, outcomes, what they wait for."""
     tally, statuses = watching.tally, watching.statuses.values()
     outcomes = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(tally.verdicts.items(), key=lambda item: -item[1]))
-    reasons = sorted({reason for status in statuses for reason in status["reasons"]})
     paused = ["paused: " + status["paused"]["why"] for status in statuses if status["paused"]][:1]
     idle = ["idle"] if statuses and all(status["lane"] and status["lane"]["idle"] for status in statuses) else []
-    return " | ".join([f"{len(statuses)} up", f"{tally.per_s:,.0f}/s", outcomes or "nothing yet", *idle, *paused, *reasons])
+    return " | ".join([f"{len(statuses)} up", f"{tally.per_s:,.0f}/s", outcomes or "nothing yet", *idle, *paused, *watching.reasons()])
 
 
 def lag(flow: Name, json: Json = False) -> int:

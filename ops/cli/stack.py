@@ -1,4 +1,4 @@
-"""`weft up`, `down`, `status`, `logs`: the local stack."""
+"""`weft up`, `down`, `status`, `logs`: the local stack, and the flows that run in the background."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, bars, say, table
-from ops.stack.local import LocalStack, PartStatus
+from ops.stack.local import PARTS, LocalStack, PartStatus
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
 from streams.settings import load
@@ -50,6 +50,8 @@ def down(
 ) -> None:
     """End the local stack; no process stays behind, also after a start that was cut short. The data stays.
 
+    Flows that run in the background from this data folder are drained and ended first; not with --only.
+
     Examples:
 
       weft down
@@ -61,15 +63,28 @@ def down(
     if wipe and only:
         raise UsageError("--wipe deletes the data of all parts; it does not go with --only.", "Leave one of them out.")
     stack = LocalStack(load())
+    ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
-        ended = stack.down(_names(only), progress)
+        ended += stack.down(_names(only), progress)
     if wipe:
         stack.wipe()
     say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
+def _stopped(data: Path) -> list[str]:
+    """End the runs that nobody sits before."""
+    from ops.run.runs import runs
+
+    ended = []
+    for run in runs(data):
+        if run.daemon.started or run.daemon.members():
+            stopped = run.stop()
+            ended.append(run.flow + ("" if stopped.drained else " (not drained: what was in flight is read again at the next run)"))
+    return ended
+
+
 def status(only: Only = "", json: Json = False) -> Exit:
-    """Show the parts of the local stack. Exit code 3 where one of them does not answer.
+    """Show the parts of the local stack, and the flows that run. Exit code 3 where one of them does not answer.
 
     Examples:
 
@@ -77,7 +92,12 @@ def status(only: Only = "", json: Json = False) -> Exit:
 
       weft status --json
     """
-    parts = LocalStack(load()).status(_names(only))
+    from ops.run.runs import runs
+
+    stack = LocalStack(load())
+    parts = stack.status(_names(only))
+    if not only:
+        parts += [status for run in runs(stack.folder) if (status := run.status()) is not None]
     if json:
         as_json([part.as_json() for part in parts])
     else:
@@ -86,25 +106,45 @@ def status(only: Only = "", json: Json = False) -> Exit:
 
 
 def logs(
-    part: Annotated[str, typer.Argument(help="The part: kafka, redis, ...")],
+    part: Annotated[str, typer.Argument(metavar="PART|FLOW", help="kafka, redis, ...; a flow, or a worker of it: departure-delays/0")],
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 40,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more is logged, until interrupted.")] = False,
 ) -> None:
-    """Show what a part of the local stack logged.
+    """Show what a part of the local stack logged, or a flow that runs in the background, or a worker of it.
 
     Examples:
 
       weft logs kafka
 
       weft logs redis --follow
+
+      weft logs departure-delays/0 --follow
     """
-    log = LocalStack(load()).parts([part])[0].log_file
+    log, hint = _log(part)
     if not log.exists():
-        raise UsageError(f"{part} has logged nothing yet.", "Start it with `weft up`.")
+        raise UsageError(f"{part} has logged nothing yet.", hint)
     position = _print_last(log, lines)
     while follow:
         position = _print_from(log, position)
         time.sleep(FOLLOW_S)
+
+
+def _log(name: str) -> tuple[Path, str]:
+    """Where it logs, and what to do if it never did."""
+    from ops.run.runs import Run
+    from streams.slot import Slot
+
+    settings = load()
+    flow, _, slot = name.partition("/")
+    run = Run(settings.data_folder, flow)
+    if flow in PARTS or not run.folder.is_dir():
+        return LocalStack(settings).parts([name])[0].log_file, "Start it with `weft up`."
+    workers = f"Its workers' logs: weft logs {flow}/0, {flow}/1, ..."
+    if not slot:
+        return run.daemon.output_file, workers
+    if not slot.isdigit():
+        raise UsageError(f"{flow} has no worker {slot!r}.", workers)
+    return Slot(flow, int(slot), 1, settings.data_folder).log_file, workers
 
 
 def _names(only: str) -> Sequence[str]:

@@ -26,6 +26,25 @@ class BackOff:
         return self.wait_s
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a worker said of its end."""
+
+    sentence: str
+    hint: str
+    code: int
+    at_s: float  # since the epoch
+
+
+def fault(slot: Slot) -> Fault | None:
+    """Of the slot's last worker, if it ended by itself."""
+    try:
+        said = json.loads(slot.fault_file.read_text())
+        return Fault(said["sentence"], said["hint"], said["code"], said.get("at", 0.0))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 class Child:
     """The worker of a slot. `start` starts it; `now` is monotonic, in seconds."""
 
@@ -35,6 +54,7 @@ class Child:
         self._back_off = BackOff()
         self._started_s = 0.0
         self._due_s = 0.0  # of the next start
+        self._told = False
         self.starts = 0
 
     @property
@@ -60,16 +80,18 @@ class Child:
 
     def tell(self, number: signal.Signals) -> None:
         """Send a signal, if it runs."""
+        self._told = True
         if self._process is not None and self._process.exitcode is None and self._process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
     def wait(self, seconds: float) -> int | None:
-        """The exit code, if it ends within this time; 0 if it does not run."""
+        """The exit code, if it ends within this time; 0 if it does not run, or held nothing yet when it was told to end."""
         if self._process is None:
             return 0
         self._process.join(max(0.0, seconds))
-        return self._process.exitcode
+        code = self._process.exitcode
+        return 0 if self._told and code == -signal.SIGTERM else code  # once it holds something, it hears the signal and drains
 
     def _start(self) -> None:
         slot = self.slot
@@ -89,11 +111,10 @@ class Child:
 
     def _fault(self) -> str:
         """What the worker itself said of its end."""
-        try:
-            said = json.loads(self.slot.fault_file.read_text())
-            return f" ({said['sentence']}" + (f"; {said['hint']})" if said["hint"] else ")")
-        except (OSError, ValueError, KeyError):
+        said = fault(self.slot)
+        if said is None:
             return f" (see {self.slot.log_file})"
+        return f" ({said.sentence}" + (f"; {said.hint})" if said.hint else ")")
 
 
 def _ended(code: int) -> str:

@@ -4,8 +4,6 @@ A worker ends with its supervisor, also with one that is killed, and drains befo
 """
 
 import contextlib
-import fcntl
-import os
 import shutil
 import signal
 import threading
@@ -17,8 +15,8 @@ from types import FrameType
 
 from ops.run.child import Child
 from ops.run.forks import starter
+from ops.run.held import held
 from ops.run.watching import Watching
-from schemas.errors import UsageError
 from schemas.vocabulary import Exit
 from streams.slot import Slot, run_folder
 
@@ -62,13 +60,14 @@ class Supervisor:
         Raises:
             UsageError: this flow is run from this data folder already.
         """
-        with locked(self._plan), self._signals():
+        with held(self._plan.data, self._plan.flow, self._plan.workers) as ended, self._signals():
             sweep(self._plan)
             try:
                 self._tend()
             finally:
                 code = self._drain()
                 self.watching.close()
+            ended(code)
         return code
 
     def _tend(self) -> None:
@@ -119,27 +118,6 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def locked(plan: Plan) -> Iterator[None]:
-    """Hold the flow's folder. The kernel lets go of it however this process ends."""
-    folder = run_folder(plan.data, plan.flow)
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(handle, 20, 0).decode().strip() or "another process"
-            raise UsageError(
-                f"{plan.flow} is run from {plan.data} already, by process {holder}", f"end that one first: kill {holder}"
-            ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(handle)
 
 
 def sweep(plan: Plan) -> None:

@@ -4,7 +4,7 @@ import json
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ def ask(slot: Slot) -> Mapping[str, Any] | None:
             said: Mapping[str, Any] = json.load(answer)
     except (OSError, ValueError):
         return None
-    return said if said.get("slot") == slot.number else None
+    return said if (said.get("flow"), said.get("slot")) == (slot.flow, slot.number) else None  # else another one took the port
 
 
 @dataclass(slots=True)
@@ -85,11 +85,21 @@ class Watching:
         self.tally.mark()
         return True
 
+    def hold(self, sources: frozenset[str]) -> bool:
+        """Whether every worker is at work, and together they hold all these partitions."""
+        lanes = self._lanes()
+        return len(lanes) == len(self._slots) and sources <= {source for lane in lanes for source in lane["sources"]}
+
     def idle(self, sources: frozenset[str]) -> bool:
-        """Whether every worker is idle, and together they hold all these partitions."""
-        lanes = [status["lane"] for status in self.statuses.values() if status.get("lane")]
-        held = {source for lane in lanes for source in lane["sources"]}
-        return len(lanes) == len(self._slots) and all(lane["idle"] for lane in lanes) and sources <= held
+        """Whether they hold all these, and every one is idle."""
+        return self.hold(sources) and all(lane["idle"] for lane in self._lanes())
+
+    def reasons(self) -> Sequence[str]:
+        """Why workers are not ready."""
+        return sorted({reason for status in self.statuses.values() for reason in status["reasons"]})
+
+    def _lanes(self) -> list[Mapping[str, Any]]:
+        return [status["lane"] for status in self.statuses.values() if status.get("lane")]
 
     def close(self) -> None:
         """Ask no more."""

@@ -17,6 +17,16 @@ MARK = "WEFT_PART"
 CLOCK_TOLERANCE_S = 2.0  # a process's time of creation is computed from the boot time, which wanders
 
 
+def recorded(file: Path) -> psutil.Process | None:
+    """The process that wrote its identity into the file, if it runs; never another one that got its pid."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, psutil.Error):
+        record = json.loads(file.read_text())
+        process = psutil.Process(record["pid"])
+        if abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_S and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
 class Daemon:
     """A process in a session of its own, with its files in `folder`."""
 
@@ -51,13 +61,8 @@ class Daemon:
         return self.pid_file.exists()
 
     def process(self) -> psutil.Process | None:
-        """The process itself, if it runs; never another one that got its pid."""
-        with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
-            record = json.loads(self.pid_file.read_text())
-            process = psutil.Process(record["pid"])
-            if abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_S and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        return None
+        """The process itself, if it runs."""
+        return recorded(self.pid_file)
 
     def members(self) -> list[psutil.Process]:
         """It and everything it started, also what outlived it: whoever carries the mark in its environment."""

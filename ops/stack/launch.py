@@ -11,11 +11,15 @@ from pathlib import Path
 import psutil
 
 
+def identity() -> dict[str, float]:
+    """Who this process is: its pid alone may be another's later."""
+    return {"pid": os.getpid(), "created": psutil.Process().create_time()}
+
+
 def main(parent: int, pid_file: Path, argv: list[str]) -> None:
     """Write the pid file and become argv, unless the parent has gone meanwhile."""
-    record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
     written = pid_file.with_suffix(".new")
-    written.write_text(json.dumps(record))
+    written.write_text(json.dumps(identity()))
     written.replace(pid_file)
     if os.getppid() == parent:
         os.execvp(argv[0], argv)  # noqa: S606 - becoming the program is the point

@@ -1,8 +1,12 @@
 """The supervisor's parts: back-off, totals over restarts, the lock, a child that ends."""
 
+import json
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
+import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,13 @@ from typing import Any
 import pytest
 
 from ops.run.child import BackOff, Child
-from ops.run.supervisor import Plan, locked, sweep
+from ops.run.held import held, holder, require_free
+from ops.run.supervisor import Plan, sweep
 from ops.run.watching import Tally, Watching
 from schemas.errors import UsageError
+from schemas.vocabulary import Exit
 from streams.metrics import Meters, Metric
-from streams.slot import Slot
+from streams.slot import Slot, run_folder
 
 
 def _plan(data: Path, workers: int = 1) -> Plan:
@@ -27,6 +33,12 @@ def _status(slot: int, pid: int, sources: tuple[str, ...] = (), idle: bool = Tru
 
 def _ending(code: int) -> BaseProcess:
     process = multiprocessing.get_context("forkserver").Process(target=sys.exit, args=(code,))
+    process.start()
+    return process
+
+
+def _sleeping() -> BaseProcess:
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,), daemon=True)
     process.start()
     return process
 
@@ -67,18 +79,25 @@ def test_workers_are_idle_only_when_they_hold_every_partition_between_them(tmp_p
 
 def test_a_second_supervisor_of_a_flow_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ops.run.supervisor import Plan, locked\n"
-        "with locked(Plan('f', 1, Path(sys.argv[1]), {}, frozenset())): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from ops.run.held import held\n"
+        "with held(Path(sys.argv[1]), 'f', 1): print('held', flush=True); time.sleep(60)"
     )
     first = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
     assert first.stdout is not None
     assert first.stdout.readline() == b"held\n"
-    with pytest.raises(UsageError, match=f"by process {first.pid}"), locked(_plan(tmp_path)):
+    with pytest.raises(UsageError, match=f"by process {first.pid}"), held(tmp_path, "f", 1):
         pass
+    with pytest.raises(UsageError, match=f"by process {first.pid}"):
+        require_free(tmp_path, "f")
     first.kill()  # however it ends, the folder is free
     first.wait()
-    with locked(_plan(tmp_path)):
-        pass
+    require_free(tmp_path, "f")
+    with held(tmp_path, "f", 2) as ended:
+        assert (found := holder(tmp_path, "f"))
+        assert (found.workers, found.ended) == (2, None)
+        ended(Exit.DONE)
+    assert (found := holder(tmp_path, "f"))
+    assert found.ended == Exit.DONE
 
 
 def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_path: Path) -> None:
@@ -118,6 +137,28 @@ def test_a_child_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None
     child.tend()
     assert child.starts == 2
     child.wait(10)
+
+
+def test_a_child_that_was_told_to_end_before_it_could_hear_it_has_ended_well(tmp_path: Path) -> None:
+    children = [Child(Slot("f", number, 2, tmp_path), lambda _: _sleeping(), lambda: 0.0) for number in range(2)]
+    for child in children:
+        child.tend()
+    children[0].tell(signal.SIGTERM)
+    assert children[0].wait(10) == 0
+    pid = children[1].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)  # not by the supervisor: it was lost
+    assert children[1].wait(10) == -signal.SIGTERM
+
+
+def test_a_holder_that_was_killed_and_whose_pid_is_another_processs_now_holds_nothing(tmp_path: Path) -> None:
+    with held(tmp_path, "f", 1):
+        pass
+    file = run_folder(tmp_path, "f") / "supervisor.lock"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"created": 1.0}))
+    assert (found := holder(tmp_path, "f"))
+    assert found.process is None
+    require_free(tmp_path, "f")
 
 
 def test_folders_of_slots_that_are_no_more_are_swept(tmp_path: Path) -> None:
