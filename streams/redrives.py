@@ -1,6 +1,7 @@
 """The highest generation that was started for each redriven event, so that of two redrives at once only one counts."""
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from connectors.log import Outgoing, Reader
@@ -29,10 +30,11 @@ class Redrives:
             return
         async for records in self._reader.read(Source(self._topic, partition)):
             for key, value in zip(records.keys, records.values, strict=True):
-                if key is not None:
-                    root = Position.parse(key.decode())
-                    mine.settled.pop(root, None)
-                    if value is not None:
+                with suppress(ValueError):  # somebody else's record must not end the lane
+                    root = Position.parse((key or b"").decode())
+                    if value is None:
+                        mine.settled.pop(root, None)
+                    else:
                         mine.settled[root] = int(value)
         mine.read = True
 

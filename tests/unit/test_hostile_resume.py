@@ -92,6 +92,14 @@ async def test_a_redrive_of_a_forged_generation_is_superseded(generation: int) -
     assert (leaf.verdict, leaf.reason) == (Verdict.SUPERSEDED, "not-next")
 
 
+@pytest.mark.parametrize(("key", "value"), [(b"k", b"1"), (b"in/0/0", b"many"), (b"\xff", None), (b"in/0/x", None)])
+async def test_a_record_among_the_generations_that_weft_did_not_write_is_passed_over(key: bytes, value: bytes | None) -> None:
+    world = await waiting_world()
+    await MemoryPublisher(world.broker).publish(Outgoing("f.generations", [key], [value], [[]], partition=0))
+    leaf = await retried(world, pending.encode(replace(REDRIVE, generation=2)), "f.resume")
+    assert (leaf.verdict, leaf.reason) == (Verdict.SUPERSEDED, "not-next")
+
+
 WRONG: Mapping[str, pa.RecordBatch] = {
     "another type": pa.RecordBatch.from_pydict({"n": ["seven"], "id": ["e7"]}),
     "a column too few": ROW.select(["id"]),
