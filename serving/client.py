@@ -23,7 +23,12 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 ]
+READY_WITHIN_S = 1.0
 _AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
+_BROKE = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED})
+_DOUBTFUL = _BROKE | {grpc.StatusCode.DEADLINE_EXCEEDED}
+"""From a model, or from what still stands of a server that goes: Ray Serve's proxy says INTERNAL of a call that died with its actor, and
+lets calls wait for an actor that is to come."""
 
 
 class NoAnswerError(FailedError):
@@ -37,8 +42,8 @@ class Endpoint(Protocol):
         """One call about n rows.
 
         Raises:
-            UnreachableError: the server can't be reached.
-            NoAnswerError: no answer within timeout_s, or the server broke.
+            UnreachableError: the server or its model is not there, or goes while it is asked.
+            NoAnswerError: the model is ready, but gave no answer within timeout_s, or broke.
             FailedError: it refused, or answered with the wrong names, datatypes or shapes.
         """
 
@@ -62,7 +67,7 @@ class GrpcEndpoint:
         try:
             response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self._translated(manifest, error, timeout_s) from error
+            raise await self._translated(manifest, error, timeout_s) from error
         try:
             columns = answered(response, manifest.outputs, columns.num_rows)
         except TensorError as error:
@@ -73,7 +78,7 @@ class GrpcEndpoint:
         """As the port says."""
         request = protocol.ModelReadyRequest(name=manifest.name, version=manifest.version)
         try:
-            response = await call(self._open(), "ModelReady")(request, timeout=2.0)
+            response = await call(self._open(), "ModelReady")(request, timeout=READY_WITHIN_S)
         except grpc.aio.AioRpcError:
             return False
         return bool(response.ready)
@@ -89,13 +94,26 @@ class GrpcEndpoint:
             self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
         return self._channel
 
-    def _translated(self, manifest: Manifest, error: grpc.aio.AioRpcError, timeout_s: float) -> UnreachableError | FailedError:
+    async def _translated(self, manifest: Manifest, error: grpc.aio.AioRpcError, timeout_s: float) -> UnreachableError | FailedError:
         code, said = error.code(), (error.details() or "").splitlines()
         detail = said[0] if said else code.name
-        if code in _AWAY:
+        if await self._away(manifest, code):
             return UnreachableError(f"the model server at {self.target} can't be reached: {detail}", "look at `weft status`")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NoAnswerError(f"{manifest.ident} did not answer within {timeout_s * 1000:.0f} ms")
-        if code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED):
+        if code in _BROKE:
             return NoAnswerError(f"{manifest.ident} broke: {detail}")
         return FailedError(f"{manifest.ident} refused: {detail}")
+
+    async def _away(self, manifest: Manifest, code: grpc.StatusCode) -> bool:
+        """Whether there is nobody to answer, rather than an answer that is bad or late."""
+        if code is grpc.StatusCode.NOT_FOUND:  # of the model; but Ray Serve's proxy says it too, of an application that was taken down
+            return not await self._lives()
+        return code in _AWAY or (code in _DOUBTFUL and not await self.ready(manifest))
+
+    async def _lives(self) -> bool:
+        try:
+            response = await call(self._open(), "ServerLive")(protocol.ServerLiveRequest(), timeout=READY_WITHIN_S)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.live)

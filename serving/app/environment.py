@@ -5,6 +5,9 @@ import secrets
 import tempfile
 from pathlib import Path
 
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""As the client's; Ray's own default between front and replica is 4 MiB."""
+
 
 def settings(folder: Path) -> dict[str, str]:
     """Environment variables, to be set before ray is imported. Makes the cluster's own token once."""
@@ -18,6 +21,7 @@ def settings(folder: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",  # twice the rows a second
+        "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(MAX_MESSAGE_BYTES),
         "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",  # would open ports on every interface
         "RAY_SERVE_ENABLE_HA_PROXY": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",

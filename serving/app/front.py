@@ -1,25 +1,22 @@
 """The front of the model server: the protocol's calls over gRPC and HTTP, each handed to the model version that it names."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TypeVar
 
 import grpc
 from ray import serve
 from ray.serve.grpc_util import RayServegRPCContext
-from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.manifest import Manifest
-from serving.app import rest
+from serving.app import lifeline, rest
+from serving.app.lifeline import Handle, Lifelines
 from serving.app.served import Refusal, Served, metadata
 from serving.protocol import open_inference_grpc_pb2 as protocol
 
 Message = TypeVar("Message")
-Handle = DeploymentHandle[Any]
-
-READY_WITHIN_S = 1.0
 VERSION = "0.1.0"
 EXTENSIONS = ("binary_tensor_data",)
 
@@ -34,9 +31,10 @@ class Replica:
         """The answer; model runs are short, and one at a time is what one thread can do."""
         return self._served.infer(request)
 
-    async def degraded(self) -> str:
-        """Why it runs other than its manifest asks; empty where it does not."""
-        return self._served.model.degraded
+    async def hold(self) -> AsyncIterator[str]:
+        """Its lifeline: says why it runs other than its manifest asks, empty where it does not, and holds the call."""
+        yield self._served.model.degraded
+        await asyncio.sleep(lifeline.HELD_S)
 
 
 @serve.deployment(num_replicas=1, max_ongoing_requests=64, ray_actor_options={"num_cpus": 0})
@@ -46,7 +44,8 @@ class Front:
     def __init__(self, manifests: Sequence[str], replicas: Mapping[str, Handle]) -> None:
         read = [Manifest.model_validate_json(manifest) for manifest in manifests]
         self._manifests = {(manifest.name, version): manifest for manifest in read for version in (manifest.version, "")}
-        self._replicas = dict(replicas)
+        self._idents = list(replicas)
+        self._lifelines = Lifelines(replicas)
 
     async def ServerLive(self, request: protocol.ServerLiveRequest) -> protocol.ServerLiveResponse:
         """It answers, so it lives."""
@@ -54,10 +53,9 @@ class Front:
         return protocol.ServerLiveResponse(live=True)
 
     async def ServerReady(self, request: protocol.ServerReadyRequest) -> protocol.ServerReadyResponse:
-        """Whether every model answers."""
+        """Whether every version has a replica."""
         del request
-        ready = await asyncio.gather(*(self._ready(ident) for ident in self._replicas))
-        return protocol.ServerReadyResponse(ready=all(ready))
+        return protocol.ServerReadyResponse(ready=all(map(self._ready, self._idents)))
 
     async def ServerMetadata(self, request: protocol.ServerMetadataRequest) -> protocol.ServerMetadataResponse:
         """Who this is."""
@@ -65,7 +63,7 @@ class Front:
         return protocol.ServerMetadataResponse(name="weft", version=VERSION, extensions=EXTENSIONS)
 
     async def ModelReady(self, request: protocol.ModelReadyRequest, grpc_context: RayServegRPCContext) -> protocol.ModelReadyResponse:
-        """Whether the version answers."""
+        """Whether the version has a replica."""
         return _told(await self.model_ready(request.name, request.version), grpc_context, protocol.ModelReadyResponse())
 
     async def ModelMetadata(
@@ -84,22 +82,22 @@ class Front:
         return Response(reply.body, reply.status, media_type="application/json")
 
     async def model_ready(self, name: str, version: str) -> protocol.ModelReadyResponse | Refusal:
-        """Whether the version answers, or that there is none."""
+        """Whether the version has a replica, or that there is no such version."""
         found = self._found(name, version)
-        return found if isinstance(found, Refusal) else protocol.ModelReadyResponse(ready=await self._ready(found.ident))
+        return found if isinstance(found, Refusal) else protocol.ModelReadyResponse(ready=self._ready(found.ident))
 
     async def model_metadata(self, name: str, version: str) -> protocol.ModelMetadataResponse | Refusal:
-        """The version's inputs and outputs, or that there is none."""
+        """The version's inputs and outputs, or why they can't be said."""
         found = self._found(name, version)
-        return found if isinstance(found, Refusal) else metadata(found, await self._replicas[found.ident].degraded.remote())
+        if isinstance(found, Refusal):
+            return found
+        degraded = self._lifelines.word(found.ident)
+        return lifeline.absent(found.ident) if degraded is None else metadata(found, degraded)
 
     async def model_infer(self, request: protocol.ModelInferRequest) -> protocol.ModelInferResponse | Refusal:
         """The version's answer, or why there is none."""
         found = self._found(request.model_name, request.model_version)
-        if isinstance(found, Refusal):
-            return found
-        answer: protocol.ModelInferResponse | Refusal = await self._replicas[found.ident].infer.remote(request)
-        return answer
+        return found if isinstance(found, Refusal) else await self._lifelines.infer(found.ident, request)
 
     async def _reply(self, request: Request) -> rest.Reply:
         match request.method, request.url.path.strip("/").split("/"):
@@ -133,16 +131,11 @@ class Front:
         found = self._manifests.get((name, version))
         if found is not None:
             return found
-        known = ", ".join(f"`{ident}`" for ident in self._replicas)
+        known = ", ".join(f"`{ident}`" for ident in self._idents)
         return Refusal("NOT_FOUND", f"there is no model `{name}{'@' if version else ''}{version}`; there are {known}")
 
-    async def _ready(self, ident: str) -> bool:
-        try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                await self._replicas[ident].degraded.remote()
-        except Exception:
-            return False
-        return True
+    def _ready(self, ident: str) -> bool:
+        return self._lifelines.word(ident) is not None
 
 
 def _told(answer: Message | Refusal, context: RayServegRPCContext, nothing: Message) -> Message:

@@ -127,6 +127,11 @@ def _deployment(manifest: Manifest, content: bytes, gpus: float) -> Any:
         print(f"degraded: {manifest.ident} asks for {options['num_gpus']:g} GPU, there are {gpus:g}; it runs on the CPU", flush=True)
         options["num_gpus"] = 0
     make: Any = serve.deployment(
-        name=manifest.ident.replace("@", "-"), num_replicas=1, max_ongoing_requests=8, ray_actor_options=options, health_check_period_s=2
+        name=manifest.ident.replace("@", "-"),
+        num_replicas=1,
+        max_ongoing_requests=9,  # one of them is the front's lifeline
+        ray_actor_options=options,
+        health_check_period_s=2,
+        graceful_shutdown_timeout_s=1,  # a run takes milliseconds, a lifeline ends only with the replica
     )
     return make(Replica).bind(manifest.model_dump_json(), content)

@@ -11,6 +11,7 @@ from schemas.errors import FailedError, UnreachableError
 from schemas.manifest import Manifest, Tensor
 from serving.client import Endpoint, GrpcEndpoint
 from serving.memory import InProcess, Scripted
+from serving.protocol import open_inference_grpc_pb2 as protocol
 from serving.protocol import service
 from tests.models import CHAMPION, LITE, rows, trained
 from tests.serving import Served
@@ -73,16 +74,18 @@ async def test_a_server_that_is_not_there_is_unreachable_at_once() -> None:
 
 
 class Hanging:
-    """A server of the protocol that takes calls and never answers."""
+    """A server of the protocol whose model is ready, takes calls and never answers."""
 
     def __getattr__(self, name: str) -> object:
-        async def hang(request: object, context: object) -> None:
-            await asyncio.Event().wait()
+        async def hang(request: object, context: object) -> protocol.ModelReadyResponse:
+            if name != "ModelReady":
+                await asyncio.Event().wait()
+            return protocol.ModelReadyResponse(ready=True)
 
         return hang
 
 
-async def test_a_server_that_hangs_is_given_up_after_the_timeout() -> None:
+async def test_a_model_that_hangs_is_given_up_after_the_timeout() -> None:
     server = grpc.aio.server()
     service.add_to_server(Hanging(), server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -174,15 +175,56 @@ async def until_refused(models: Router) -> None:
     raise AssertionError("it still answers")
 
 
-async def test_a_replica_killed_with_9_comes_back_and_the_router_finds_it(served: Served, record_property: Any) -> None:
-    models = Router(trained(), GrpcEndpoint(served.grpc))
-    await models.infer(CHAMPION, "champion", rows(10), [None] * 10, 5)
-    (replica,) = [one for one in served.part.daemon.members() if any(f"{CHAMPION}-1.0.0" in word for word in one.cmdline())]
-    replica.kill()
-    back_s, failed = await until_answered(models, time.monotonic())
+async def asked_until(ended: asyncio.Event, endpoint: GrpcEndpoint, timeout_s: float) -> Counter[str]:
+    """Ask as a lane does; what came how often."""
+    said: Counter[str] = Counter()
+    while not ended.is_set():
+        try:
+            await endpoint.infer(trained().manifest(CHAMPION), rows(2_000), timeout_s)
+        except (UnreachableError, FailedError) as error:
+            said[repr(error)] += 1
+            await asyncio.sleep(0.05)
+        else:
+            said["answered"] += 1
+    return said
+
+
+async def until_ready(endpoint: GrpcEndpoint, ready: bool) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(BACK_WITHIN_S):
+        while await endpoint.ready(trained().manifest(CHAMPION)) is not ready:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("victim", "timeout_s"), [(f"{CHAMPION}-1.0.0", 0.5), (f"{CHAMPION}-1.0.0", 10.0), (":Front", 30.0)])
+async def test_a_replica_or_front_killed_with_9_is_an_outage_and_no_failed_rung_until_it_is_back(
+    served: Served, victim: str, timeout_s: float, record_property: Any
+) -> None:
+    endpoint, ended = GrpcEndpoint(served.grpc), asyncio.Event()
+    asking = [asyncio.create_task(asked_until(ended, endpoint, timeout_s)) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    (process,) = [one for one in served.part.daemon.members() if any(victim in word for word in one.cmdline())]
+    process.kill()
+    began = time.monotonic()
+    await until_ready(endpoint, False)
+    away_s = time.monotonic() - began
+    await until_ready(endpoint, True)
+    back_s = time.monotonic() - began
     record_property("back_s", back_s)
-    print(f"replica back after {back_s:.1f} s, {failed}")
-    await models.close()
+    await asyncio.sleep(1.0)
+    ended.set()
+    said = sum(await asyncio.gather(*asking), Counter[str]())
+    print(f"{victim} seen away after {away_s:.2f} s, back after {back_s:.1f} s, {said}")
+    assert said["answered"] > 3
+    assert all(word == "answered" or word.startswith(UnreachableError.__name__) for word in said)
+    assert len(said) > 1 or victim == ":Front"  # calls may wait for a front
+    await endpoint.close()
+
+
+async def test_an_answer_about_many_rows_has_room(served: Served) -> None:
+    endpoint = GrpcEndpoint(served.grpc)
+    assert (await endpoint.infer(trained().manifest(CHAMPION), rows(100_000), 10)).columns.num_rows == 100_000
+    await endpoint.close()
 
 
 async def test_the_whole_server_killed_with_9_and_started_again_is_found_by_the_same_router(served: Served, record_property: Any) -> None:
