@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -14,7 +15,7 @@ import pytest
 from ops.run.runs import Run
 from ops.stack.daemon import MARK
 from tests.integration.readings import PARTITIONS, Readings
-from tests.stack import TestStack
+from tests.stack import Proxy, TestStack
 
 
 def _family(readings: Readings) -> list[psutil.Process]:
@@ -63,13 +64,12 @@ def test_a_detached_run_works_is_shown_is_refused_twice_and_drains(readings: Rea
         assert f"by process {row['pid']}" in readings.weft("run", readings.name, *again, code=2)
     assert "2 workers" in readings.weft("logs", readings.name)
     assert "started" in readings.weft("logs", f"{readings.name}/1")
-    readings.until(lambda: sum(readings.outcomes().values()) + len(readings.filtered()) == 5_000)
-    said = readings.weft("stop", readings.name)
-    assert "is drained and has ended" in said
+    readings.until(lambda: sum(sum(readings.status(slot)["lane"]["verdicts"].values()) for slot in (0, 1)) == 5_000)
+    assert "is drained and has ended" in readings.weft("stop", readings.name)
+    assert "4,500 result, 400 filtered, 100 dead-letter" in readings.weft("logs", readings.name)
     assert _family(readings) == []
     assert _row(readings) is None
     assert "was not running" in readings.weft("stop", readings.name)
-    readings.weft("audit", "verify", readings.name)
 
 
 def _addresses(row: dict[str, object]) -> dict[str, str]:
@@ -99,7 +99,7 @@ def test_an_interrupt_while_it_starts_leaves_nothing(readings: Readings) -> None
     assert _family(readings) == []
 
 
-def test_a_run_whose_supervisor_was_killed_is_crashed_and_can_be_run_again(readings: Readings) -> None:
+def test_a_run_whose_supervisor_was_killed_is_crashed_can_be_run_again_and_down_ends_it_in_order(readings: Readings) -> None:
     readings.weft("run", readings.name, "--workers", "1", "--detach")
     process = _run(readings).daemon.process()
     assert process is not None
@@ -111,21 +111,17 @@ def test_a_run_whose_supervisor_was_killed_is_crashed_and_can_be_run_again(readi
     readings.weft("run", readings.name, "--workers", "1", "--detach")
     assert (row := _row(readings)) is not None
     assert row["state"] == "running"
+    assert f"ended: {readings.name}\n" in readings.weft("down")
+    assert _family(readings) == []
+    assert '"drained"' in readings.log()
 
 
 def test_a_run_in_the_background_until_idle_ends_by_itself(readings: Readings) -> None:
     readings.send(500)
     readings.weft("run", readings.name, "--workers", "1", "--until-idle", "--detach")
     readings.until(lambda: _run(readings).daemon.process() is None)
+    assert "450 result, 40 filtered, 10 dead-letter" in readings.weft("logs", readings.name)
     assert _row(readings) is None
-    assert sum(readings.outcomes().values()) + len(readings.filtered()) == 500
-
-
-def test_down_ends_what_runs_in_the_background_first(readings: Readings) -> None:
-    readings.weft("run", readings.name, "--workers", "1", "--detach")
-    assert readings.name in readings.weft("down")
-    assert _family(readings) == []
-    assert '"drained"' in readings.log()
 
 
 def test_a_run_in_a_terminal_is_shown_and_stopped_too(readings: Readings) -> None:
@@ -140,15 +136,31 @@ def test_a_run_in_a_terminal_is_shown_and_stopped_too(readings: Readings) -> Non
 
 def test_a_run_that_is_told_to_end_while_its_workers_start_ends_well_and_loses_nothing(readings: Readings) -> None:
     readings.send(200)
-    for delay_s in (0.0, 0.2, 0.35, 0.6):
+    for delay_s in (0.0, 0.4):
         with readings.running("--workers", "2") as supervisor:
-            readings.until(lambda starting=supervisor: _workers(starting))
+            readings.until(partial(_workers, supervisor))
             time.sleep(delay_s)
             supervisor.send_signal(signal.SIGTERM)
             assert supervisor.wait(15) == 0, (delay_s, readings.log())
     readings.weft("run", readings.name, "--workers", "2", "--until-idle")
-    assert set(readings.outcomes().values()) == {1}
-    assert len(readings.outcomes()) + len(readings.filtered()) == 200
+    found = readings.outcomes()
+    assert set(found.values()) == {1}
+    assert len(found) + len(readings.filtered()) == 200
+
+
+def test_a_worker_that_waits_for_a_frozen_network_at_its_start_ends_at_once_when_told_to(
+    readings: Readings, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Readings, "environment", {**readings.environment, "WEFT_BOOTSTRAP": readings.stack.second_bootstrap})
+    with readings.running("--workers", "1") as supervisor:
+        readings.until(partial(_workers, supervisor))
+        proxy.freeze()
+        time.sleep(1.0)
+        began = time.monotonic()
+        supervisor.send_signal(signal.SIGTERM)
+        assert supervisor.wait(15) == 0, readings.log()
+        assert time.monotonic() - began < 3
+    assert "nothing to drain" in readings.log()
 
 
 def _workers(supervisor: "subprocess.Popen[bytes]") -> list[psutil.Process]:
