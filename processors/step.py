@@ -104,6 +104,7 @@ class Leave:
     rule: str = ""  # the rule that decided
     sentence: str = ""  # says to a person why
     sentences: Sequence[str] | None = None  # one a row, where they differ
+    columns: pa.RecordBatch | None = None  # of these rows, named and typed as given, where the step changed what they leave with
 
 
 @dataclass(frozen=True, slots=True)

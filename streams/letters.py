@@ -1,4 +1,4 @@
-"""Dead letters: the original event, and headers that say why it could not be processed."""
+"""Dead letters: the original event as it came, whatever a policy hid in its columns, and headers that say why it could not be processed."""
 
 import hashlib
 from collections.abc import Sequence

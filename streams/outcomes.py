@@ -1,4 +1,8 @@
-"""Turns fates into what is written: the records of the outcome topics, and the ledger's columns beside them."""
+"""Turns fates into what is written: the records of the outcome topics, and the ledger's columns beside them.
+
+Results and details show the columns that a row left the steps with, as policies hid them. Quarantined records and dead letters are the
+original event.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

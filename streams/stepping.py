@@ -109,7 +109,8 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gat
 
 
 def _fate(batch: Batch, index: int, leave: Leave) -> Fate:
-    return Fate(batch.take(leave.rows), index, leave.verdict, leave.reason, leave.rule, leave.sentence, leave.sentences)
+    left = batch.take(leave.rows) if leave.columns is None else Batch(leave.columns, batch.origin[leave.rows], batch.intake)
+    return Fate(left, index, leave.verdict, leave.reason, leave.rule, leave.sentence, leave.sentences)
 
 
 async def _run(step: Step, batch: Batch, state: State, wait: Wait) -> Stepped:

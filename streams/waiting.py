@@ -1,4 +1,8 @@
-"""Rows that must wait: written with all that they need to go on, and read back as batches."""
+"""Rows that must wait: written with all that they need to go on, and read back as batches.
+
+The columns are those that the row left the steps with: what a policy hid is hidden in them. The original key, value and headers beside
+them stay as they came, whatever was hidden: a redrive needs them. So who may read `.reviews` and `.retry.*` may read the input.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

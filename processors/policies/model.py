@@ -29,7 +29,7 @@ class PolicyRule(BaseModel, frozen=True, extra="forbid"):
 
 
 class Policy(BaseModel, frozen=True, extra="forbid"):
-    """A policy file. The first rule that ends a row's way decides; masks before it, and all masks of rows that stay, count."""
+    """A policy file. The first rule that ends a row's way decides; a mask that holds hides also in rows set aside."""
 
     rules: tuple[PolicyRule, ...] = Field(description="In order.")
 

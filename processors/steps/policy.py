@@ -1,7 +1,7 @@
 """Policy: ordered CEL rules mask, stop, quarantine or send to review, and the deciding rule is named."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -30,7 +30,11 @@ class Spec(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Applies a policy. Gives the column `rule`: the first mask that hid something, else null."""
+    """Applies a policy. Gives the column `rule`: the first mask that hid something, else null.
+
+    Which rule ends a row's way is a matter of order, what is hidden is not: a mask hides wherever it stands, also in rows that another rule
+    sets aside, so that nobody sees in a review or in the ledger what the result would not show. A mask that fails on a row hides too.
+    """
 
     name: str
     rules: tuple[tuple[PolicyRule, Expression], ...]
@@ -43,29 +47,42 @@ class Apply:
         leaves, counts = [], {}
         for rule, holds in self.rules:
             found = holds.evaluate(batch.columns)
+            if rule.then == "mask" and len(found.true) + len(found.failed):
+                masks.append((rule, np.concatenate([found.true, found.failed])))
             hit, failed = (rows[~gone[rows]] for rows in (found.true, found.failed))
             counts[f"rule:{rule.name}"] = float(len(hit))
             if len(failed):
                 sentence = f"`{rule.when}` could not be evaluated"
                 leaves.append(Leave(failed, Verdict.REVIEW, Reason.RULE_FAILED, rule.name, sentence))
                 gone[failed] = True
-            if len(hit) and rule.then == "mask":
-                masks.append((rule, hit))
-            elif len(hit):
+            if len(hit) and rule.then != "mask":
                 leaves.append(Leave(hit, _VERDICTS[rule.then], Reason.POLICY, rule.name, rule.sentence))
                 gone[hit] = True
-        return Stepped(_masked(batch, masks).without(np.flatnonzero(gone)), tuple(leaves), state, counts=counts)
+        masked = _masked(batch, masks)
+        if masks:
+            leaves = [replace(leave, columns=masked.columns.take(pa.array(leave.rows))) for leave in leaves]
+        return Stepped(masked.with_column(RULE, _names(batch, masks)).without(np.flatnonzero(gone)), tuple(leaves), state, counts=counts)
 
 
-def _masked(batch: Batch, masks: list[tuple[PolicyRule, Rows]]) -> Batch:
+def _masked(batch: Batch, masks: Sequence[tuple[PolicyRule, Rows]]) -> Batch:
+    for rule, rows in masks:
+        for column in rule.columns:
+            batch = batch.with_column(column, _hide(batch.columns.column(column), _flags(batch, rows), rule.into))
+    return batch
+
+
+def _names(batch: Batch, masks: Sequence[tuple[PolicyRule, Rows]]) -> pa.Array:
+    """For each row the first mask."""
     names = pa.nulls(len(batch), pa.string())
     for rule, rows in masks:
-        hidden = np.zeros(len(batch), dtype=np.bool_)
-        hidden[rows] = True
-        names = pc.coalesce(names, pc.if_else(pa.array(hidden), rule.name, pa.scalar(None, pa.string())))
-        for column in rule.columns:
-            batch = batch.with_column(column, _hide(batch.columns.column(column), hidden, rule.into))
-    return batch.with_column(RULE, names)
+        names = pc.coalesce(names, pc.if_else(pa.array(_flags(batch, rows)), rule.name, pa.scalar(None, pa.string())))
+    return names
+
+
+def _flags(batch: Batch, rows: Rows) -> npt.NDArray[np.bool_]:
+    flags = np.zeros(len(batch), dtype=np.bool_)
+    flags[rows] = True
+    return flags
 
 
 def _hide(column: pa.Array, hidden: npt.NDArray[np.bool_], into: str) -> pa.Array:

@@ -26,7 +26,8 @@ def told(stepped: Stepped, batch: Batch) -> dict[int, tuple[str, ...]]:
     for leave in stepped.leaves:
         for at, row in enumerate(leave.rows):
             sentence = leave.sentences[at] if leave.sentences is not None else leave.sentence
-            fates[int(batch.origin[row])] = (leave.verdict, leave.reason, leave.rule, sentence)
+            columns = (batch.columns if leave.columns is None else leave.columns).slice(row if leave.columns is None else at, 1)
+            fates[int(batch.origin[row])] = (leave.verdict, leave.reason, leave.rule, sentence, repr(columns.to_pylist()))
     for row, columns in zip(stepped.batch.origin, stepped.batch.columns.to_pylist(), strict=True):
         fates[int(row)] = ("stays", repr(columns))
     return fates
@@ -66,6 +67,16 @@ async def test_a_leave_is_ascending_and_says_why(word: str) -> None:
         assert leave.sentence or leave.sentences
         assert leave.sentences is None or len(leave.sentences) == len(leave.rows)
         assert leave.reason
+
+
+@pytest.mark.parametrize("word", WORDS)
+async def test_a_row_leaves_with_the_columns_that_came_be_they_changed(word: str) -> None:
+    step, batch = example(word)
+    for leave in (await step.run(batch, {})).leaves:
+        if leave.columns is not None:
+            assert leave.columns.num_rows == len(leave.rows)
+            assert leave.columns.schema.names == batch.columns.schema.names
+            assert leave.columns.schema.types == batch.columns.schema.types
 
 
 @pytest.mark.parametrize("word", WORDS)
