@@ -46,8 +46,8 @@ check: setup ## lint, format, types, layers
 test: check ## check, then every test: what CI runs
 	@$(BIN)/python -m pytest
 
-faults: setup ## end Kafka, Redis and Ray Serve in mid-run and count every event (about six minutes)
-	@$(BIN)/python -m pytest -m faults tests/integration
+faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
+	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py
 
 demo: setup ## a year of real flights through the whole fabric, and the proof
 	@$(BIN)/weft demo

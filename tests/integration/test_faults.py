@@ -83,7 +83,6 @@ async def proven(flow: FlowAtWork, events: int) -> int:
     return judged.degraded
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("clean", [False, True], ids=["killed", "restarted"])
 async def test_a_broker_that_goes_and_comes_back_loses_and_doubles_nothing(own_stack: TestStack, tmp_path: Path, clean: bool) -> None:
     flow = at_work(own_stack, tmp_path)
@@ -105,7 +104,6 @@ async def test_a_broker_that_goes_and_comes_back_loses_and_doubles_nothing(own_s
     assert next_s < 30
 
 
-@pytest.mark.faults
 async def test_while_redis_is_away_events_wait_and_the_group_does_not_move(own_stack: TestStack, tmp_path: Path) -> None:
     flow = at_work(own_stack, tmp_path)
     with flow.watched() as arrivals, flow.running():
@@ -134,7 +132,6 @@ async def test_while_redis_is_away_events_wait_and_the_group_does_not_move(own_s
     assert await proven(flow, EVENTS) == 0
 
 
-@pytest.mark.faults
 async def test_while_the_model_server_is_away_events_wait_and_nothing_is_degraded(
     own_stack: TestStack, served: Served, tmp_path: Path
 ) -> None:
@@ -190,7 +187,7 @@ async def test_hostile_records_end_as_their_labels_say(own_stack: TestStack, tmp
     assert flow.starts() == 1
 
 
-@pytest.mark.faults
+@pytest.mark.long
 async def test_a_workers_memory_stays_flat_over_150_000_events(own_stack: TestStack, tmp_path: Path) -> None:
     events = 150_000
     flow = at_work(own_stack, tmp_path)
