@@ -160,8 +160,7 @@ async def test_while_the_model_server_is_away_events_wait_and_nothing_is_degrade
         report("Serve killed", paused_after=paused_s, cold_start=cold_s, next_outcome=next_s - cold_s, starts=flow.starts())
         assert flow.membership() == before
     assert flow.starts() == 1
-    if degraded := await proven(flow, EVENTS):
-        pytest.xfail(f"{degraded} results are a fallback's: the batch asked while the server died went down the ladder instead of waiting")
+    assert await proven(flow, EVENTS) == 0
 
 
 async def test_hostile_records_end_as_their_labels_say(own_stack: TestStack, tmp_path: Path) -> None:
