@@ -86,6 +86,6 @@ def _write(folder: Path, manifest: Manifest, content: bytes, text: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = {manifest.file: content, "card.md": text.encode(), "manifest.json": manifest.model_dump_json(indent=2).encode() + b"\n"}
     for name, data in files.items():
-        part = folder / f".{name}.part"
+        part = folder / f".{name}.{os.getpid()}.part"  # two starts may train at once: the same bytes
         part.write_bytes(data)
         os.replace(part, folder / name)
