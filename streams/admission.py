@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.log import Outgoing, Reader, Records
-from processors.flow.compiled import Flow
+from processors.flow.compiled import Flow, Limits
 from processors.step import Batch, Headers, Intake, Trip
 from schemas import decision as decisions
 from schemas import pending
@@ -102,7 +102,7 @@ class Admission:
         if isinstance(columns, str):
             return self._end(work, back, Verdict.DEAD_LETTER, Reason.STEP_FAILED, columns)
         back = replace(back, columns=columns)
-        if work.fetched_ms > waits.first_consumed_ms + self._flow.limits.deadline_s * 1000:
+        if work.fetched_ms > waits.first_consumed_ms + self._limits(waits).deadline_s * 1000:
             return self._end(
                 work, back, Verdict.DEAD_LETTER, Reason.DEADLINE, f"limits.deadline passed while it waited; last: {waits.sentence}"
             )
@@ -127,7 +127,7 @@ class Admission:
         if waits is None:
             return self._void(work, alone, Verdict.SUPERSEDED, Reason.NOT_OPEN, f"review {decision.review} is not open")
         await self._plausible.check(position, waits, work.fetched_ms)
-        waited_ms = max(0, work.fetched_ms - (waits.due_ms - int(self._flow.limits.review_s * 1000)))
+        waited_ms = max(0, work.fetched_ms - (waits.due_ms - int(self._limits(waits).review_s * 1000)))
         back = Return(position, waits, waits.number + 1, waits.step_index + 1, None, waits.first_consumed_ms + waited_ms)
         said = f"{decision.who}: {decision.why}"
         match decision.action:
@@ -151,6 +151,10 @@ class Admission:
         """The columns to go on with; a sentence where the decision does not fit the step; None where the flow version is gone."""
         flow = self._flows.get(f"{waits.flow}@{waits.version}")
         return None if flow is None else approved(flow, waits, decision)
+
+    def _limits(self, waits: Pending) -> Limits:
+        """Those of the version that the row began with; of the applied one where that is gone, and the row ends."""
+        return self._flows.get(f"{waits.flow}@{waits.version}", self._flow).limits
 
     def _columns(self, waits: Pending) -> pa.RecordBatch | str | None:
         return columns_of(waits, self._flows.get(f"{waits.flow}@{waits.version}"))

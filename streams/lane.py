@@ -45,7 +45,7 @@ class Lane:
 
     async def start(self) -> None:
         """Join the group; partitions come with the first fetches."""
-        await self._log.start(self.flow.topics.consumed, self._ownership)
+        await self._log.start(self._parts.consumed, self._ownership)
 
     async def run(self) -> None:
         """All loops in one, until drained."""
@@ -58,11 +58,10 @@ class Lane:
 
     async def fetching(self, put: Callable[[Work], Awaitable[None]]) -> None:
         """Fetch until drained; hand over each work in order."""
+        consumed = frozenset(self._parts.consumed)
         while not self._draining:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
-            fetched = await self._log.fetch(
-                self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), frozenset(self.flow.topics.consumed)
-            )
+            fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), consumed)
             self._ownership.check()
             work = await self._received(fetched)
             if work is not None:
@@ -156,7 +155,7 @@ class Lane:
             await self._log.rewind({records.source: int(records.offsets[0]) for records in fetched.records if len(records)})
             return None
         now_ms = self._clock.now_ms()
-        due, sleepers = due_records(self.flow, fetched, self._pauses.asleep, now_ms)
+        due, sleepers = due_records(self._parts.flows, fetched, self._pauses.asleep, now_ms)
         self._ownership.saw(fetched, sleepers)
         if sleepers:
             await self._log.rewind({source: sleeper.offset for source, sleeper in sleepers.items()})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.log import Log, Publisher, Reader
-from processors.flow.compiled import Flow
+from processors.flow.compiled import Flow, Topics, together
 from streams.clock import Clock
 from streams.ledger.signer import Signer
 from streams.watch import Watch
@@ -40,3 +40,9 @@ class LaneParts:
     signer: Signer
     watch: Watch
     bounds: Bounds = Bounds()
+    gone: Sequence[Topics] = ()  # of versions that can't be compiled any more: rows that wait there are told so, and end
+
+    @property
+    def consumed(self) -> Sequence[str]:
+        """What the lane subscribes to: rows of any version may wait."""
+        return together([*(flow.topics for flow in self.flows), *self.gone]).consumed

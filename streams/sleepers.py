@@ -1,6 +1,6 @@
 """Rows of retry topics that are not due: their partition sleeps at the first of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,9 +18,15 @@ class Sleeper(NamedTuple):
     due_ms: int
 
 
-def due_records(flow: Flow, fetched: Fetched, asleep: Mapping[Source, int], now_ms: int) -> tuple[Fetched, Mapping[Source, Sleeper]]:
-    """What may be worked on now, and the partitions that must sleep. Rows of one retry topic wait equally long: they fall due in order."""
-    delays = {topic: int(delay_s * 1000) for topic, delay_s in zip(flow.topics.retries, flow.limits.retries_s, strict=False)}
+def due_records(
+    flows: Sequence[Flow], fetched: Fetched, asleep: Mapping[Source, int], now_ms: int
+) -> tuple[Fetched, Mapping[Source, Sleeper]]:
+    """What may be worked on now, and the partitions that must sleep. Rows of one retry topic wait equally long: they fall due in order.
+
+    A retry topic of none of these flows' versions has only rows that can't go on: they are worked on at once, and end.
+    """
+    pairs = [pair for flow in flows for pair in zip(flow.topics.retries, flow.limits.retries_s, strict=False)]
+    delays = {topic: int(delay_s * 1000) for topic, delay_s in pairs}
     due, sleepers = [], {}
     for records in fetched.records:
         at = _first_not_due(records, now_ms, delays[records.source.topic]) if records.source.topic in delays else None

@@ -1,7 +1,7 @@
 """A compiled flow: what a lane runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import pyarrow as pa
@@ -67,6 +67,12 @@ class Topics:
     def written(self) -> tuple[str, ...]:
         """What the flow's transactions write to."""
         return (self.result, self.dead_letters, self.quarantine, self.reviews, *self.retries, self.generations, self.ledger)
+
+
+def together(versions: Sequence[Topics]) -> Topics:
+    """The topics of several versions of a flow, the current one first: only retries differ, and rows may wait on those of any."""
+    retries = dict.fromkeys(topic for version in versions for topic in version.retries)
+    return replace(versions[0], retries=tuple(retries))
 
 
 @dataclass(frozen=True, slots=True)

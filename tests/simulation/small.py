@@ -120,14 +120,31 @@ class World:
                      topics.generations, topics.ledger, topics.checkpoints):  # fmt: skip
             self.broker.create(name, PARTITIONS, 4_000_000)
 
-    def lane(self, flow: Flow, slot: str = "f-0", log: MemoryLog | None = None, **bounds: Any) -> Lane:
+    def lane(
+        self,
+        flow: Flow,
+        slot: str = "f-0",
+        log: MemoryLog | None = None,
+        before: Sequence[Flow] = (),
+        gone: Sequence[Topics] = (),
+        **bounds: Any,
+    ) -> Lane:
         publisher = MemoryPublisher(self.broker)
         log = log or MemoryLog(self.broker, "f", slot)
         signer = Signer(publisher, flow.topics.checkpoints, self.key, SystemClock())
         settings = {"poll_s": 0.02, "room_s": 0.05, "revoke_s": 0.2, "stalled_s": 2.0, "expiry_s": 0.02} | bounds
         return Lane(
             LaneParts(
-                log, MemoryReader(self.broker), publisher, (flow,), "weft", SystemClock(), signer, NoWatch(), bounds=Bounds(**settings)
+                log,
+                MemoryReader(self.broker),
+                publisher,
+                (flow, *before),
+                "weft",
+                SystemClock(),
+                signer,
+                NoWatch(),
+                Bounds(**settings),
+                gone,
             )
         )
 
