@@ -13,6 +13,7 @@ from time import perf_counter
 
 from connectors.log import Fetched
 from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableError
+from schemas.positions import Source
 from streams.admission import Admission
 from streams.expiry import ask_expired
 from streams.flight import Flight
@@ -63,9 +64,12 @@ class Lane:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
             fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), consumed)
             self._ownership.check()
-            work = await self._received(fetched)
+            work, back = self._received(fetched)
             if work is not None:
-                self._flight.enter(work)
+                self._flight.enter(work)  # before anything is awaited: who drops what is in flight must find it there
+            if back:
+                await self._log.rewind(back)
+            if work is not None:
                 await put(work)
             self._pauses.full = self._flight.full and not await self._room()
 
@@ -149,18 +153,16 @@ class Lane:
         due = min(self._pauses.asleep.values(), default=0)
         return min(self._bounds.poll_s, max(0.0, (due - self._clock.now_ms()) / 1000)) if due else self._bounds.poll_s
 
-    async def _received(self, fetched: Fetched) -> Work | None:
-        """The rows that are due, as work; retry topics whose next row isn't are put to sleep."""
+    def _received(self, fetched: Fetched) -> tuple[Work | None, Mapping[Source, int]]:
+        """The rows that are due, as work, and where to fetch the others again; retry topics whose next row isn't due are put to sleep."""
         if self._pauses.reasons:  # somebody paused the flow while the fetch was under way
-            await self._log.rewind({records.source: int(records.offsets[0]) for records in fetched.records if len(records)})
-            return None
+            return None, {records.source: int(records.offsets[0]) for records in fetched.records if len(records)}
         now_ms = self._clock.now_ms()
         due, sleepers = due_records(self._parts.flows, fetched, self._pauses.asleep, now_ms)
         self._ownership.saw(fetched, sleepers)
-        if sleepers:
-            await self._log.rewind({source: sleeper.offset for source, sleeper in sleepers.items()})
-            self._pauses.asleep.update({source: sleeper.due_ms for source, sleeper in sleepers.items()})
-        return work_of(due, self._ownership.waiting(), now_ms)
+        self._pauses.asleep.update({source: sleeper.due_ms for source, sleeper in sleepers.items()})
+        work = work_of(due, self._ownership.waiting(), now_ms)
+        return work, {source: sleeper.offset for source, sleeper in sleepers.items()}
 
     async def _room(self) -> bool:
         """Wait for room, but not for long: the group must hear of us."""

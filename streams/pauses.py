@@ -21,11 +21,11 @@ class Pauses:
             del self.asleep[source]
         everything = bool(self.reasons) or self.full
         wanted = set(owned) if everything else set(self.asleep) & set(owned)
-        if stop := wanted - self._paused:
+        stop, go, self._paused = wanted - self._paused, self._paused - wanted, wanted  # what is lost meanwhile is taken out of it
+        if stop:
             await log.pause(sorted(stop))
-        if go := self._paused - wanted:
+        if go:
             await log.resume(sorted(go))
-        self._paused = wanted
 
     def forget(self, sources: Iterable[Source]) -> None:
         """Partitions went to another owner."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from connectors.log import Commit, Log, Outgoing
-from schemas.errors import AbortError
+from schemas.errors import AbortError, FatalError
 from schemas.positions import Source
 from streams.ledger.block import pack
 from streams.ledger.mark import Mark, Waiting
@@ -26,7 +26,11 @@ async def transact(log: Log, ledger: str, work: Work, prepared: Prepared, owned:
 
     Raises:
         LogError: see Log.commit; nothing of it counts unless commit returned.
+        FatalError: also where the batch begins before what is committed: its rows would end a second time.
     """
+    for source, span in work.spans.items():
+        if span.first < owned[source].next:
+            raise FatalError(f"a batch begins at {source}/{span.first}, and {source} is committed up to {owned[source].next}")
     await log.begin()
     for outgoing in prepared.outgoing:
         log.produce(outgoing)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from connectors.log import Commit, Ends, Fetched, Outgoing, Owner, Records
 from connectors.memory.broker import MemoryBroker, Producer
@@ -17,9 +17,11 @@ METADATA_BYTES = 4096
 class MemoryLog:
     """A `Log` on a `MemoryBroker`. A test may `kill()` it and make calls fail with `fail_next`."""
 
-    def __init__(self, broker: MemoryBroker, group: str, slot: str) -> None:
+    def __init__(self, broker: MemoryBroker, group: str, slot: str, delay: Callable[[], float] = lambda: 0.0) -> None:
+        """`delay`: seconds between what a call does and its return; others run meanwhile."""
         self.broker = broker
         self.slot = slot
+        self._delay = delay
         self._group = broker.group(group)
         self._epoch = 0
         self._member: Member | None = None
@@ -47,7 +49,7 @@ class MemoryLog:
         self._epoch = self.broker.init_producer(self.slot)
         self._member = Member(self.slot, tuple(topics), owner)
         self._group.join(self._member)
-        self._check("start", after=True)
+        await self._returning("start")
 
     async def fetch(self, max_rows: int, max_bytes: int, wait_s: float, headers: frozenset[str] = frozenset()) -> Fetched:
         """See Log."""
@@ -102,7 +104,7 @@ class MemoryLog:
             raise FatalError("a transaction is open already")
         self._tracked, self._refused = [], None
         self.broker.begin(producer)
-        self._check("begin", after=True)
+        await self._returning("begin")
 
     def produce(self, outgoing: Outgoing) -> None:
         """See Log."""
@@ -123,8 +125,7 @@ class MemoryLog:
         """See Log."""
         self._check("flush")
         self._producer()
-        await asyncio.sleep(0)
-        self._check("flush", after=True)
+        await self._returning("flush")
         tracked, self._tracked = self._tracked, []
         return tracked
 
@@ -142,17 +143,17 @@ class MemoryLog:
             if not self._group.owns(self._joined()):
                 raise OwnershipError(f"slot {self.slot} is not of the group's current generation")
             producer.offsets.setdefault(self._group.name, {}).update((commit.source, commit) for commit in commits)
-        await asyncio.sleep(0)  # here a process may die with its offsets sent
+        await asyncio.sleep(self._delay())  # here a process may die with its offsets sent
         self._alive()
         self.broker.end(self._producer(), committed=True)
-        self._check("commit", after=True)
+        await self._returning("commit")
 
     async def abort(self) -> None:
         """See Log."""
         self._check("abort")
         self._tracked = []
         self.broker.end(self._producer(), committed=False)
-        self._check("abort", after=True)
+        await self._returning("abort")
 
     async def rewind(self, offsets: Mapping[Source, int]) -> None:
         """See Log."""
@@ -162,18 +163,21 @@ class MemoryLog:
             member.positions[source] = offsets[source]
             member.ended.pop(source, None)
         self.broker.tell()
+        await self._returning("rewind")
 
     async def pause(self, sources: Sequence[Source]) -> None:
         """See Log."""
         self._check("pause")
         member = self._joined()
         member.paused.update(source for source in sources if source in member.positions or source in member.coming)
+        await self._returning("pause")
 
     async def resume(self, sources: Sequence[Source]) -> None:
         """See Log."""
         self._check("resume")
         self._joined().paused.difference_update(sources)
         self.broker.tell()
+        await self._returning("resume")
 
     async def committed(self, sources: Sequence[Source]) -> Mapping[Source, Commit | None]:
         """See Log."""
@@ -196,6 +200,11 @@ class MemoryLog:
         self._member.fault = FatalError("the log is closed")
         with contextlib.suppress(FatalError):  # another holder of the slot has ended the transaction already
             await self.abort()
+
+    async def _returning(self, call: str) -> None:
+        """Between what a call did and its return."""
+        await asyncio.sleep(self._delay())
+        self._check(call, after=True)
 
     def _check(self, call: str, after: bool = False) -> None:
         """Raise what a test has asked for, or what has ended this member."""

@@ -18,15 +18,16 @@ from tests.simulation.small import World, small_flow
 class Fleet:
     """Lanes by slot; a dead one is started again under its slot, as a supervisor does."""
 
-    def __init__(self, world: World, order: str) -> None:
+    def __init__(self, world: World, order: str, chance: random.Random) -> None:
         self.world = world
+        self.chance = chance
         self.flow = small_flow(lambda n, attempt: Verdict.RETRY if n % 11 == 5 and attempt < 1 else None, order=order)
         self.alive: dict[int, tuple[Lane, MemoryLog, asyncio.Task[None]]] = {}
 
     async def start(self, slot: int) -> None:
         if slot in self.alive and not self.alive[slot][2].done():
             return
-        log = MemoryLog(self.world.broker, "f", f"f-{slot}")
+        log = MemoryLog(self.world.broker, "f", f"f-{slot}", lambda: self.chance.choice(DELAYS_S))
         lane = self.world.lane(self.flow, log=log, batch_rows=7)
         self.alive[slot] = lane, log, asyncio.create_task(self._live(lane))
 
@@ -43,10 +44,10 @@ class Fleet:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def fail(self, slot: int, kind: int) -> None:
+    def fail(self, slot: int) -> None:
         if slot in self.alive:
-            error, after = [(AbortError("no"), False), (OwnershipError("not yours"), False), (FatalError("unknown"), True)][kind]
-            self.alive[slot][1].fail_next("commit", error, after)
+            call, error, after = self.chance.choice(FAILURES)
+            self.alive[slot][1].fail_next(call, error, after)
 
     async def settle(self, sent: int) -> None:
         """Start again what died, until every event has ended."""
@@ -59,6 +60,18 @@ class Fleet:
                 await asyncio.sleep(0.05)
 
 
+DELAYS_S = (0.0, 0.0, 0.0, 0.002, 0.02)  # of a call of the log
+FAILURES = (
+    ("begin", AbortError("no"), False),
+    ("produce", AbortError("no"), False),
+    ("flush", AbortError("no"), True),
+    ("commit", AbortError("no"), False),
+    ("commit", OwnershipError("not yours"), False),
+    ("commit", FatalError("unknown"), True),
+    ("abort", FatalError("fenced"), True),
+    ("rewind", FatalError("closed"), True),
+    ("fetch", FatalError("closed"), True),
+)
 ACTS = ["send", "send", "send", "fail", "kill", "start", "rebalance", "wait"]
 
 
@@ -66,7 +79,7 @@ async def _act(act: str, fleet: Fleet, chance: random.Random) -> None:
     """Something that happens, or is done to the fleet; sending is not one of these."""
     match act:
         case "fail":
-            fleet.fail(chance.randint(0, 1), chance.randint(0, 2))
+            fleet.fail(chance.randint(0, 1))
         case "kill":
             slot = chance.randint(0, 1)
             await fleet.kill(slot)
@@ -81,7 +94,7 @@ async def _act(act: str, fleet: Fleet, chance: random.Random) -> None:
 
 async def _history(seed: int, order: str) -> None:
     chance, world = random.Random(seed), World()
-    fleet, sent = Fleet(world, order), 0
+    fleet, sent = Fleet(world, order, chance), 0
     await fleet.start(0)
     for act in chance.choices(ACTS, k=chance.randint(4, 12)):
         if act == "send":
