@@ -14,14 +14,14 @@ class Lookup(Protocol):
         """The values of the keys, in order; None where there is none. One round trip.
 
         Raises:
-            UnreachableError: the store can't be reached.
+            UnreachableError: the store can't be reached, or refuses: its password was changed, it is read-only or full.
         """
 
     async def claim(self, keys: Sequence[str], owners: Sequence[str], ttl_s: int) -> Sequence[str]:
         """For each key set it to its owner unless set, and return who owns it (`SET key owner NX GET EX ttl`).
 
         Raises:
-            UnreachableError: the store can't be reached.
+            UnreachableError: the store can't be reached, or refuses: its password was changed, it is read-only or full.
         """
 
 
@@ -42,4 +42,5 @@ class Models(Protocol):
         Raises:
             UnreachableError: it can't be reached, or its breaker is open.
             FailedError: it took longer than timeout_s, answered with an error, or with the wrong names, types or shapes.
+            UsageError: there is no such model, or it takes other columns.
         """

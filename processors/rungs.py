@@ -29,6 +29,7 @@ class Rung(Protocol):
 
         Raises:
             UnreachableError, FailedError: it does not answer.
+            UsageError: it can't be asked: its manifest is missing, or fits the flow no more.
         """
 
 
@@ -53,7 +54,10 @@ class AskModel:
             raise FailedError(
                 f"{answer.model} answered about {answer.columns.num_rows} of {len(rows)} rows, without {missing or 'nothing'}"
             )
-        return Answered(answer.columns.select(self.gives.names).cast(self.gives), answer.model)
+        try:
+            return Answered(answer.columns.select(self.gives.names).cast(self.gives), answer.model)
+        except pa.ArrowException as error:  # the model's fault, not the rows'
+            raise FailedError(f"{answer.model} gave outputs of the wrong type: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

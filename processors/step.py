@@ -2,7 +2,8 @@
 
 A flow is a list of steps. Each gets the rows that are still in, and says which rows leave here and why. An implementer may not log, count,
 trace, commit, sleep or retry: whoever runs the step does. It awaits only the ports that it was built with, and returns what to count. It
-works on whole columns; a step that raises is run again on halves of the batch until the row that broke it is alone.
+works on whole columns; a step that raises is run again on halves of the batch until the row that broke it is alone. What is no fault of a
+row must be a WeftError: UnreachableError waits, any other ends the worker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -145,6 +146,7 @@ class Step(Protocol):
         """Do the work.
 
         Raises:
-            UnreachableError: a port is down and the flow says to wait: the lane pauses and runs the step again.
+            UnreachableError: a port is down or refuses, and the flow says to wait: the lane pauses and runs the step again.
+            WeftError: anything else that is wrong with a port or a setting, and no fault of a row: it ends the worker.
             Exception: a fault on some row; the lane splits the batch until that row is alone.
         """

@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from processors.flow.project import FolderProject
 from processors.ports import Answer
-from schemas.errors import FailedError, UnreachableError
+from schemas.errors import FailedError, UnreachableError, UsageError
 from schemas.manifest import Manifest
 from serving.breaker import Breaker, Circuit
-from serving.catalog import Catalog
+from serving.catalog import Catalog, Manifests
 from serving.client import Endpoint, GrpcEndpoint, NoAnswerError
 
 CHAMPION = "champion"
@@ -20,7 +20,7 @@ ROUTES = (CHAMPION,)
 class Router:
     """Sends each call to the version that its route names. Manifests are read once."""
 
-    def __init__(self, catalog: Catalog, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, catalog: Manifests, endpoint: Endpoint, clock: Callable[[], float] = time.monotonic) -> None:
         self.catalog = catalog
         self.endpoint = endpoint
         self._clock = clock
@@ -28,8 +28,16 @@ class Router:
         self._breakers: dict[str, Breaker] = {}
 
     async def infer(self, model: str, route: str, columns: pa.RecordBatch, keys: Sequence[bytes | None], timeout_s: float) -> Answer:
-        """As the port says."""
+        """As the port says.
+
+        Raises:
+            UsageError: there is no manifest, or it is not the one that the flow was made for.
+        """
         manifest = self._chosen(model, route, keys)
+        missing = [one.name for one in manifest.inputs if one.name not in columns.schema.names]
+        if missing:
+            sentence = f"{manifest.ident} takes {', '.join(missing)}, which the flow does not give: it was applied for another version"
+            raise UsageError(sentence, "bring that version of the model back, or apply the flow under a new version")
         breaker = self._breaker(manifest)
         if not breaker.admit():
             raise UnreachableError(f"{manifest.ident} did not answer several times; it is tried again soon", "look at `weft status`")
@@ -46,6 +54,12 @@ class Router:
             raise
         breaker.succeeded()
         return answer
+
+    def reading(self, manifests: Manifests) -> "Router":
+        """The same server behind the same breakers, asked for the versions of other manifests."""
+        other = Router(manifests, self.endpoint, self._clock)
+        other._breakers = self._breakers
+        return other
 
     def circuits(self) -> dict[str, Circuit]:
         """Where each breaker stands, by name@version."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from processors.flow.compiled import Flow
 from processors.step import Batch, Intake, Leave, Rows, Signal, State, Step, Stepped
-from schemas.errors import FailedError, UnreachableError
+from schemas.errors import UnreachableError, WeftError
 from schemas.vocabulary import Reason, Verdict
 
 TRACE_CHARS = 2_000
@@ -113,15 +113,25 @@ def _fate(batch: Batch, index: int, leave: Leave) -> Fate:
     return Fate(left, index, leave.verdict, leave.reason, leave.rule, leave.sentence, leave.sentences)
 
 
+class NotConservedError(Exception):
+    """A step lost a row or gave one twice: its fault on those rows, not a port's."""
+
+
 async def _run(step: Step, batch: Batch, state: State, wait: Wait) -> Stepped:
-    """Run a step; where it fails, on halves, until the row that breaks it is alone."""
+    """Run a step; where it fails, on halves, until the row that breaks it is alone.
+
+    Raises:
+        WeftError: a port or a setting is wrong, which is no fault of a row: it ends the worker.
+    """
     while True:
         try:
             stepped = await step.run(batch, state)
             _check_conserved(step, batch, stepped)
         except UnreachableError as error:
             await wait(step.name, error)
-        except Exception as fault:  # whatever a step raises is the row's fault, and ends as its dead letter
+        except WeftError:
+            raise
+        except Exception as fault:  # whatever else a step raises is the row's fault, and ends as its dead letter
             if len(batch) == 1:
                 return _broken(batch, state, fault)
             middle = len(batch) // 2
@@ -133,10 +143,15 @@ async def _run(step: Step, batch: Batch, state: State, wait: Wait) -> Stepped:
 
 
 def _check_conserved(step: Step, batch: Batch, stepped: Stepped) -> None:
-    """Each row goes on or leaves, once."""
-    gone = sum(len(leave.rows) for leave in stepped.leaves)
-    if len(stepped.batch) + gone != len(batch) or stepped.batch.columns.num_rows != len(stepped.batch):
-        raise FailedError(f"step {step.name} was given {len(batch)} rows, kept {len(stepped.batch)} and let {gone} go")
+    """Each row goes on, in its order, or leaves, once."""
+    kept, leaves = stepped.batch.origin, stepped.leaves
+    ended = np.sort(np.concatenate([kept, *(batch.origin[leave.rows] for leave in leaves)])) if leaves else kept
+    whole = stepped.batch.columns.num_rows == len(kept) and all(
+        leave.columns is None or leave.columns.num_rows == len(leave.rows) for leave in leaves
+    )
+    if not (whole and np.array_equal(ended, batch.origin) and (np.diff(kept) > 0).all()):
+        given, gone = len(batch), len(ended) - len(kept)
+        raise NotConservedError(f"step {step.name} was given {given} rows, kept {len(kept)} and let {gone} go: each must be there once")
 
 
 def _broken(batch: Batch, state: State, fault: Exception) -> Stepped:

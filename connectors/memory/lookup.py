@@ -7,11 +7,12 @@ from schemas.errors import UnreachableError
 
 
 class MemoryLookup:
-    """A `Lookup`. While `down` is set, nothing can be reached."""
+    """A `Lookup`. While `down` is set, nothing can be reached; while `refuses` is, it answers with these words only."""
 
     def __init__(self, entries: Iterable[tuple[str, bytes]] = (), clock: Callable[[], float] = time.time) -> None:
         self.entries: dict[str, bytes] = dict(entries)
         self.down = False
+        self.refuses = ""
         self._clock = clock
         self._until_s: dict[str, float] = {}
 
@@ -51,3 +52,5 @@ class MemoryLookup:
     def _reach(self) -> None:
         if self.down:
             raise UnreachableError("the store in memory is down")
+        if self.refuses:
+            raise UnreachableError(f"the store in memory refuses: {self.refuses}")

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from schemas.errors import FailedError, UnreachableError, UsageError
+from schemas.errors import UnreachableError, UsageError
 
 _CHUNK = 5_000  # keys in one round trip of `load`
 
@@ -47,7 +47,7 @@ class RedisLookup:
         """Set many keys; how many.
 
         Raises:
-            UnreachableError: the store can't be reached; some may be set.
+            UnreachableError: the store can't be reached or refuses; some may be set.
         """
         left, count = iter(entries), 0
         while chunk := dict(islice(left, _CHUNK)):
@@ -64,11 +64,12 @@ class RedisLookup:
     async def _translating(self) -> AsyncIterator[None]:
         try:
             yield
-        except (AuthenticationError, NoPermissionError) as error:
-            raise UsageError(
-                f"Redis at {self._where} refuses the user or password", "put them into the URL: redis://user:password@host/0"
+        except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
+            raise UnreachableError(
+                f"Redis at {self._where} refuses the user or password: {error}",
+                "put them into WEFT_REDIS (redis://user:password@host:6379/0) and start again, or mend the server",
             ) from error
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise UnreachableError(f"Redis at {self._where} can't be reached: {error}", "is it running? `weft status` shows it") from error
-        except RedisError as error:
-            raise FailedError(f"Redis at {self._where} refused: {error}") from error
+        except RedisError as error:  # read-only, out of memory, loading: of the server, never of a row
+            raise UnreachableError(f"Redis at {self._where} refuses: {error}", "mend the server: what waits for it goes on") from error

@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from connectors.memory.lookup import MemoryLookup
 from connectors.redis.lookup import RedisLookup
+from ops.stack.valkey import binary
 from schemas.errors import UnreachableError, UsageError
 
 Either = MemoryLookup | RedisLookup
@@ -64,6 +68,74 @@ async def test_a_store_in_memory_that_is_down_is_unreachable() -> None:
         await lookup.mget(["a"])
     lookup.down = False
     assert await lookup.mget(["a"]) == [b"1"]
+
+
+async def test_a_store_in_memory_that_refuses_says_its_words_and_answers_once_mended() -> None:
+    lookup = MemoryLookup()
+    lookup.refuses = "READONLY"
+    for call in (lookup.mget(["a"]), lookup.claim(["a"], ["b"], 1), lookup.load([("a", b"b")])):
+        with pytest.raises(UnreachableError, match="refuses: READONLY"):
+            await call
+    lookup.refuses = ""
+    assert await lookup.mget(["a"]) == [None]
+
+
+@asynccontextmanager
+async def redis_with(*settings: str) -> AsyncIterator[str]:
+    """A server of its own with these settings; host:port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen([binary(), "--port", str(port), "--save", "", *settings], stdout=subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(10):
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                await asyncio.sleep(0.02)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+async def order(lookup: RedisLookup, command: str) -> None:
+    """Have the server do it."""
+    redis: Any = lookup._redis  # its functions have no types
+    await redis.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "said"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "refuses: .*used memory"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "refuses: .*read only"),
+        ("ACL SETUSER default -set", "ACL SETUSER default +set", "user or password: .*no permissions"),
+    ],
+)
+async def test_a_redis_that_refuses_is_waited_for_in_its_own_words_and_answers_once_mended(spoil: str, mend: str, said: str) -> None:
+    async with redis_with() as address:
+        lookup = RedisLookup(f"redis://{address}/0")
+        await order(lookup, spoil)
+        with pytest.raises(UnreachableError, match=said):
+            await lookup.claim(["a"], ["t/0/1"], 60)
+        await order(lookup, mend)
+        assert await lookup.claim(["a"], ["t/0/1"], 60) == ["t/0/1"]
+        await lookup.close()
+
+
+async def test_a_redis_whose_password_was_changed_is_waited_for_and_answers_once_it_is_back() -> None:
+    async with redis_with("--requirepass", "old") as address:
+        lookup = RedisLookup(f"redis://:old@{address}/0")
+        assert await lookup.mget(["a"]) == [None]
+        await order(lookup, "CONFIG SET requirepass new")
+        await lookup._redis.connection_pool.disconnect()
+        with pytest.raises(UnreachableError, match="refuses the user or password: ") as raised:
+            await lookup.mget(["a"])
+        assert "old" not in raised.value.sentence
+        assert "WEFT_REDIS" in raised.value.hint
+        other = RedisLookup(f"redis://:new@{address}/0")
+        await order(other, "CONFIG SET requirepass old")
+        assert await lookup.mget(["a"]) == [None]
+        await lookup.close()
+        await other.close()
 
 
 async def test_a_redis_that_refuses_connections_is_unreachable_and_its_password_is_not_told() -> None:

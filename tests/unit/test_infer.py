@@ -1,7 +1,7 @@
 """Infer goes down its ladder: champion, lite, rule, review; pauses when told; and checks its models against the columns."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import pytest
 from processors.flow.plan import Mistake, Parts, Plan, Site
 from processors.flow.project import FolderProject
 from processors.flow.yaml import parse
+from processors.ports import Answer
 from processors.step import Batch, Stepped
 from processors.steps import infer
-from schemas.errors import FailedError, UnreachableError, WeftError
+from schemas.errors import FailedError, UnreachableError, UsageError, WeftError
 from schemas.vocabulary import Reason, Verdict
 from serving.client import NoAnswerError
 from serving.memory import InProcess, Scripted
@@ -123,6 +124,28 @@ async def test_without_a_rung_left_rows_are_tried_again_later() -> None:
     assert (leave.verdict, leave.reason) == (Verdict.RETRY, Reason.MODEL_UNAVAILABLE)
     assert len(stepped.batch) == 0
     assert {"score", "model", "degraded"} <= set(stepped.batch.columns.schema.names)
+
+
+class Wordy:
+    """Models that answer with a word where a number is wanted; and one that there is not."""
+
+    async def infer(self, model: str, route: str, columns: pa.RecordBatch, keys: Sequence[bytes | None], timeout_s: float) -> Answer:
+        if model == LITE:
+            raise UsageError("There is no model `arrival-delay-lite`.")
+        return Answer(pa.RecordBatch.from_pydict({"score": ["high"] * columns.num_rows}), "wordy@1")
+
+
+async def test_outputs_of_the_wrong_type_are_the_models_failure_and_not_the_rows() -> None:
+    plan, _ = planned({"model": CHAMPION, "fallback": [RULE]})
+    stepped = await plan.build(Parts(NoLookup(), Wordy(), lambda: 0.0, FolderProject(None))).run(batch(rows(5)), {})
+    assert column(stepped, "score") == [0.0, 0.0, 1.0, 1.0, 1.0]
+    assert stepped.counts["infer_failed_calls"] == 1.0
+
+
+async def test_a_model_that_there_is_not_is_no_failed_rung() -> None:
+    plan, _ = planned({"model": LITE, "fallback": [RULE]})
+    with pytest.raises(UsageError, match="no model"):
+        await plan.build(Parts(NoLookup(), Wordy(), lambda: 0.0, FolderProject(None))).run(batch(rows(5)), {})
 
 
 async def test_a_batch_without_rows_gets_the_columns_and_no_call() -> None:

@@ -102,6 +102,13 @@ async def test_an_unknown_route_or_model_is_said() -> None:
         await ask(models, "nothing")
 
 
+async def test_a_manifest_that_takes_what_the_flow_does_not_give_is_a_mistake_and_no_call() -> None:
+    models, endpoint = router(Clock())
+    with pytest.raises(UsageError, match="takes distance, which the flow does not give"):
+        await models.infer(CHAMPION, "champion", rows(3).drop_columns(["distance"]), [None] * 3, 1.0)
+    assert not endpoint.calls
+
+
 async def test_models_in_this_process_refuse_a_file_that_was_changed(tmp_path: object) -> None:
     with pytest.raises(FailedError, match="digest"):
         await ask(local_models(spoiled(tmp_path)), LITE)  # type: ignore[arg-type]
