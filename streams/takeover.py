@@ -65,8 +65,7 @@ class Takeover:
             if (await self.reader.extent(ledger)).low <= tree.last_block:
                 raise self._refusal(source, f"the ledger's block at {ledger}/{tree.last_block} is not there")
             return
-        value = record.values[0]
-        block = None if value is None else unpack(value)
+        block = _block(record.values[0])
         if block is None or block.new_size != tree.size or block.root != tree.root():
             raise self._refusal(
                 source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}"
@@ -75,12 +74,7 @@ class Takeover:
     async def _recorded(self, source: Source, extent: Extent) -> Start:
         """Nothing is committed: scan the ledger for the tree, else begin one."""
         empty = Tree.empty(self.log_name, self.flow, source, extent.topic_id)
-        last: tuple[int, Block] | None = None
-        async for records in self.reader.read(Source(self.ledger, source.partition)):
-            for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
-                block = None if value is None else unpack(value)
-                if block is not None and block.origin == empty.origin:
-                    last = (offset, block)
+        last = await last_block(self.reader, Source(self.ledger, source.partition), empty.origin)
         if last is None:
             return Start(extent.high if source.topic == self.latest else extent.low, empty, fresh=True)
         offset, block = last
@@ -101,3 +95,21 @@ class Takeover:
         return FatalError(
             f"{source} can't be continued: {what}", f"look into it; to go on and record the gap: weft flow accept-gap {self.flow} {source}"
         )
+
+
+async def last_block(reader: Reader, ledger: Source, origin: str) -> tuple[int, Block] | None:
+    """The tree's last block in the ledger's partition, and its offset. Records that Weft did not write are passed over."""
+    last = None
+    async for records in reader.read(ledger):
+        for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
+            block = _block(value)
+            if block is not None and block.origin == origin:
+                last = offset, block
+    return last
+
+
+def _block(value: bytes | None) -> Block | None:
+    try:
+        return unpack(value or b"")
+    except ValueError:
+        return None

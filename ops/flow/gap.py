@@ -8,10 +8,10 @@ from connectors.log import Commit, Outgoing, Reader
 from ops.audit.subject import Subject
 from schemas.errors import FailedError, FatalError, UsageError
 from schemas.positions import Source
-from streams.ledger.block import Block, pack_gap, unpack
+from streams.ledger.block import pack_gap
 from streams.ledger.mark import Mark
 from streams.ledger.tree import Tree
-from streams.takeover import Takeover
+from streams.takeover import Takeover, last_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,8 @@ async def accept(outside: Outside, subject: Subject, gap: Gap, who: str, why: st
 
 async def _known(reader: Reader, subject: Subject, source: Source, committed: Commit | None) -> tuple[Tree, int]:
     """The tree and the offset behind it: of the ledger, whose last block is written with each commit; else of the mark."""
-    origin, last = subject.origin(source), None
-    async for records in reader.read(Source(subject.topics.ledger, source.partition)):
-        for offset, value in zip(records.offsets.tolist(), records.values, strict=True):
-            block = _block(value)
-            if block is not None and block.origin == origin:
-                last = offset, block
+    origin = subject.origin(source)
+    last = await last_block(reader, Source(subject.topics.ledger, source.partition), origin)
     marked = _marked(subject, source, committed)
     if last is None:
         extent = await reader.extent(source)
@@ -88,12 +84,5 @@ def _marked(subject: Subject, source: Source, committed: Commit | None) -> tuple
         return None
     try:
         return Mark.decode(committed.metadata).tree(subject.log_name, subject.flow, source), committed.offset
-    except ValueError:
-        return None
-
-
-def _block(value: bytes | None) -> Block | None:
-    try:
-        return unpack(value or b"")
     except ValueError:
         return None

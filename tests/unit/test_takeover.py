@@ -5,8 +5,12 @@ import json
 
 import pytest
 
+from connectors.log import Commit, Outgoing
 from connectors.memory.broker import MemoryBroker
+from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.reader import MemoryReader
+from ops.audit.subject import Subject
+from ops.flow.gap import find_gap
 from schemas.errors import FatalError
 from schemas.positions import Source
 from streams.takeover import Takeover
@@ -30,6 +34,17 @@ async def test_without_committed_offsets_the_tree_goes_on_from_the_ledger() -> N
     world = await decided()
     start = await takeover(world.broker).start(Source("in", 0), None)
     assert (start.offset, start.tree.size, start.fresh) == (3, 3, True)
+
+
+@pytest.mark.parametrize("value", [b"not a block", b"", None])
+async def test_what_weft_did_not_write_in_the_ledger_is_passed_over(value: bytes | None) -> None:
+    world = await decided()
+    await MemoryPublisher(world.broker).publish(Outgoing("f.ledger", [b"k"], [value], [[]], partition=0))
+    start = await takeover(world.broker).start(Source("in", 0), None)
+    assert (start.offset, start.tree.size) == (3, 3)
+    gone = Commit(Source("in", 0), 99, "")
+    gap = await find_gap(MemoryReader(world.broker), Subject("f", small_flow().topics, "weft", ()), Source("in", 0), gone)
+    assert (gap.tree.size, gap.first) == (3, 3)
 
 
 async def test_a_topic_made_again_is_refused_also_where_the_committed_offsets_are_gone() -> None:
