@@ -69,10 +69,11 @@ class Reviews:
         self._partitions[partition].closing.add(review)
 
     def settled(self, partition: int, review: str) -> None:
-        """The batch that closes it has committed; its tombstone is on the way."""
+        """The batch that closes it has committed; its tombstone is on the way, or was read already."""
         mine = self._partitions[partition]
         mine.closing.discard(review)
-        mine.closed.add(review)
+        if review in mine.open:
+            mine.closed.add(review)
 
     def dropped(self) -> None:
         """No batch is in flight any more."""
@@ -92,7 +93,9 @@ class Reviews:
 
     def asked(self, partition: int, review: str) -> None:
         """Its expiry is on the resume topic."""
-        self._partitions[partition].asked.add(review)
+        mine = self._partitions[partition]
+        if review in mine.open:
+            mine.asked.add(review)
 
     def count(self) -> int:
         """How many are open."""
