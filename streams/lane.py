@@ -195,6 +195,7 @@ class Lane:
         turn, states = Turn(work), self._ownership.memory.of(work)
         for group in work.groups:
             work.journeys.append(await travel(group.flow, group.batch, group.entry, states, turn, self._wait))
+        self._down.clear()
 
     async def _cut(self, work: Work) -> bool:
         """Cut the work at rows that must wait in place; it is stepped again, from what is adopted, once it is the head."""
@@ -204,6 +205,7 @@ class Lane:
         while self._flight.head() is not work:
             await self._flight.changed(self._bounds.poll_s)
         cut(work, waits)
+        work.passed.clear()
         self._flight.drop_behind(work)
         await self._ownership.go_on_behind(work)
         self._admission.readmit(work)
@@ -215,7 +217,6 @@ class Lane:
             self._watch.failed(f"{step}: {error.sentence}")
         self._down[step] = error.sentence
         await self._clock.sleep(self._bounds.poll_s)
-        self._down.pop(step, None)
 
     async def _settle(self, work: Work) -> None:
         """Commit the head; when it fails, everything in flight is read again."""

@@ -90,10 +90,12 @@ class Turn(Gate):
         self._one_way = len(work.groups) == 1
 
     async def enter(self, index: int) -> None:
-        """Wait until the batch before has left the step or is ready."""
+        """Wait until each batch before has left the step or is ready; one without rows for the step is ready before those before it."""
         previous = self._work.previous
-        if previous is not None and not previous.ready.is_set():
-            await previous.passed_event(index).wait()
+        while previous is not None:
+            if not previous.ready.is_set():
+                await previous.passed_event(index).wait()
+            previous = previous.previous
 
     def leave(self, index: int) -> None:
         """Let the batch behind in."""

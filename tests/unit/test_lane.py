@@ -3,17 +3,20 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from connectors.log import Outgoing
 from connectors.memory.log import MemoryLog
 from connectors.memory.publisher import MemoryPublisher
+from processors.step import Batch, State, Stepped
 from schemas import decision
 from schemas.decision import Action, Decision
 from schemas.errors import AbortError, FatalError, OwnershipError
+from schemas.positions import Source
 from schemas.vocabulary import Reason, Verdict
-from tests.simulation.small import PARTITIONS, World, running, small_flow, until
+from tests.simulation.small import PARTITIONS, Ask, Count, Numbers, World, running, small_flow, until
 
 
 async def test_every_event_ends_in_one_outcome_and_one_leaf() -> None:
@@ -204,3 +207,24 @@ async def test_a_lane_that_is_paused_from_the_start_takes_nothing_of_what_is_alr
         lane.resume("a person")
         await until(lane.idle)
     assert len(await world.terminal()) == 30
+
+
+async def test_a_batch_without_events_lets_nobody_pass_the_batch_before_it() -> None:
+    class SlowFirst(Ask):
+        slow = True
+
+        async def run(self, batch: Batch, state: State) -> Stepped:
+            wait_s, self.slow = (0.2 if self.slow else 0.0), False
+            await asyncio.sleep(wait_s)
+            return await super().run(batch, state)
+
+    world = World()
+    lane = world.lane(replace(small_flow(), steps=(Numbers(), SlowFirst(lambda n, attempt: None), Count())))
+    async with running(lane):
+        await world.send([1, 2, 3])
+        await until(lambda: len(lane._flight) == 1)
+        await world.send([b"junk"], "f.resume")
+        await until(lambda: len(lane._flight) == 2)
+        await world.send([4, 5, 6])
+        await until(lambda: sum(lane.status()["verdicts"].values()) == 7)  # type: ignore[attr-defined]
+    assert lane._ownership.memory._adopted["f@1.0.0", 2] == {Source("in", partition): 2 for partition in range(3)}
