@@ -5,22 +5,18 @@ from dataclasses import dataclass
 
 import pydantic
 
-from processors.flow.project import FolderProject
+from processors.flow.project import FolderProject, Project
 from schemas.errors import FailedError, UsageError
 from schemas.manifest import Manifest
 
 TRAIN = "Run `weft models train`."
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """Reads `models/<name>/` of a project folder, else of what is built in."""
+@dataclass(frozen=True)
+class Manifests:
+    """Reads `models/<name>/manifest.json` of a project: of a folder, or of what was applied."""
 
-    project: FolderProject
-
-    def names(self) -> list[str]:
-        """Every model that has a manifest, sorted."""
-        return [name.removesuffix("/manifest") for name in self.project.names("models", ".json") if name.endswith("/manifest")]
+    project: Project
 
     def manifest(self, name: str) -> Manifest:
         """The model's manifest.
@@ -39,6 +35,17 @@ class Catalog:
         if found.name != name:
             raise UsageError(f"{file.path} is the manifest of `{found.name}`.", f"It belongs into models/{found.name}/.")
         return found
+
+
+@dataclass(frozen=True)
+class Catalog(Manifests):
+    """Reads `models/<name>/` of a project folder, else of what is built in."""
+
+    project: FolderProject
+
+    def names(self) -> list[str]:
+        """Every model that has a manifest, sorted."""
+        return [name.removesuffix("/manifest") for name in self.project.names("models", ".json") if name.endswith("/manifest")]
 
     def content(self, manifest: Manifest) -> bytes:
         """The model's file, read once and compared with its digest, so that what is checked is what is loaded.

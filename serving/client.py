@@ -10,7 +10,7 @@ from processors.ports import Answer
 from schemas.errors import FailedError, UnreachableError
 from schemas.manifest import Manifest
 from serving.protocol import open_inference_grpc_pb2 as protocol
-from serving.protocol.service import call
+from serving.protocol.service import SHA256, call
 from serving.tensors import TensorError, answered, ask
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -24,6 +24,7 @@ _OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 READY_WITHIN_S = 1.0
+SHOWN_CHARS = 200  # of what a server says
 _AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 _BROKE = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED})
 _DOUBTFUL = _BROKE | {grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -33,6 +34,11 @@ lets calls wait for an actor that is to come."""
 
 class NoAnswerError(FailedError):
     """The server did not answer in time, or broke while it answered: counts for the breaker."""
+
+
+def another_file(manifest: Manifest) -> FailedError:
+    """The version is there, but made of another file than the manifest that it is asked by."""
+    return FailedError(f"{manifest.ident} was made again: its file is not the one that the flow was applied with", "give it a new version")
 
 
 class Endpoint(Protocol):
@@ -68,11 +74,16 @@ class GrpcEndpoint:
             response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise await self._translated(manifest, error, timeout_s) from error
+        served = response.parameters[SHA256].string_param if SHA256 in response.parameters else ""  # other servers do not say it
+        if served not in ("", manifest.sha256):
+            raise another_file(manifest)
+        if response.model_version not in ("", manifest.version):
+            raise FailedError(f"{manifest.ident} was asked, and version {response.model_version[:SHOWN_CHARS]!r} answered")
         try:
             columns = answered(response, manifest.outputs, columns.num_rows)
         except TensorError as error:
-            raise FailedError(f"{manifest.ident} gave a wrong answer: {error}") from error
-        return Answer(columns, f"{manifest.name}@{response.model_version or manifest.version}")
+            raise FailedError(f"{manifest.ident} gave a wrong answer: {str(error)[:SHOWN_CHARS]}") from error
+        return Answer(columns, manifest.ident)
 
     async def ready(self, manifest: Manifest) -> bool:
         """As the port says."""
@@ -96,7 +107,7 @@ class GrpcEndpoint:
 
     async def _translated(self, manifest: Manifest, error: grpc.aio.AioRpcError, timeout_s: float) -> UnreachableError | FailedError:
         code, said = error.code(), (error.details() or "").splitlines()
-        detail = said[0] if said else code.name
+        detail = said[0][:SHOWN_CHARS] if said else code.name
         if await self._away(manifest, code):
             return UnreachableError(f"the model server at {self.target} can't be reached: {detail}", "look at `weft status`")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:

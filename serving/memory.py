@@ -11,7 +11,7 @@ from processors.ports import Answer
 from schemas.errors import FailedError, WeftError
 from schemas.manifest import Manifest
 from serving.catalog import Catalog
-from serving.client import Endpoint, NoAnswerError
+from serving.client import Endpoint, NoAnswerError, another_file
 from serving.router import Router
 from serving.runtime import OnnxModel
 from serving.tensors import tensor
@@ -22,7 +22,7 @@ class InProcess:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._models: dict[str, OnnxModel] = {}
+        self._models: dict[tuple[str, str], OnnxModel] = {}  # by name@version and digest
 
     async def infer(self, manifest: Manifest, columns: pa.RecordBatch, timeout_s: float) -> Answer:
         """As the port says; a run here is too short to be timed out."""
@@ -44,11 +44,15 @@ class InProcess:
         """Nothing to let go of."""
 
     def _loaded(self, manifest: Manifest) -> OnnxModel:
-        if manifest.ident not in self._models:
-            if self.catalog.manifest(manifest.name).version != manifest.version:
-                raise FailedError(f"{manifest.ident} is not here")
-            self._models[manifest.ident] = OnnxModel(manifest, self.catalog.content(manifest))
-        return self._models[manifest.ident]
+        key = manifest.ident, manifest.sha256
+        if key not in self._models:
+            here = self.catalog.manifest(manifest.name)
+            if here.version != manifest.version:
+                raise FailedError(f"{manifest.ident} is not here, but {here.ident}")
+            if here.sha256 != manifest.sha256:
+                raise another_file(manifest)
+            self._models[key] = OnnxModel(manifest, self.catalog.content(here))
+        return self._models[key]
 
 
 class Scripted:

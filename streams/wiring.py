@@ -1,5 +1,6 @@
 """Puts a worker together: the real parts behind every port of a lane."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.redis.lookup import RedisLookup
+from processors.flow.bundle import Bundle
 from processors.flow.compile import compile_bundle
-from processors.flow.compiled import Flow
+from processors.flow.compiled import Flow, Topics
 from processors.flow.plan import Parts
-from processors.flow.project import FolderProject
+from processors.flow.project import FolderProject, FrozenProject
+from processors.flow.topics import topics_of
 from processors.ports import Answer, Lookup, Models
-from schemas.errors import UnreachableError, UsageError
+from schemas.errors import FlowError, UnreachableError, UsageError
+from serving.catalog import Manifests
 from serving.router import Router, remote_models
 from streams.clock import Clock, SystemClock
 from streams.control import Control
@@ -28,6 +32,7 @@ from streams.settings import Settings
 from streams.slot import Slot
 from streams.watch import Watch
 
+LOGGER = logging.getLogger("weft.worker")
 IN_PROCESS = "in-process"
 """Setting `serve` to this runs the models in the worker itself: no model server, no Ray."""
 
@@ -72,26 +77,53 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
     return Fabric(slot, settings, kafka, KafkaReader(kafka), KafkaPublisher(kafka), lookup, models, SystemClock())
 
 
-def flows_of(parts: Fabric, control: Control) -> Sequence[Flow]:
-    """Every version of the slot's flow that was applied, compiled; the current one first.
+def flows_of(parts: Fabric, control: Control) -> tuple[Sequence[Flow], Sequence[Topics]]:
+    """Every version of the slot's flow that was applied, compiled, the current one first; and the topics of those that can't be any more.
 
     Raises:
-        UsageError: none was applied, or one can't be compiled by this version of Weft.
+        UsageError: none was applied, or the current one can't be compiled by this version of Weft.
     """
     bundles = control.applied.versions(parts.slot.flow)
     if not bundles:
         raise UsageError(f"the flow {parts.slot.flow} is not applied at {parts.kafka.bootstrap}", f"run: weft flow apply {parts.slot.flow}")
-    built_with = Parts(parts.lookup, parts.models, time.monotonic, FolderProject(parts.settings.project_folder))
-    return [compile_bundle(value, built_with) for value in bundles]
+    flows, gone = [_compiled(parts, bundles[0])], []
+    for value in bundles[1:]:
+        try:
+            flows.append(_compiled(parts, value))
+        except FlowError as error:
+            gone += _topics_of_gone(value, error)
+    return flows, gone
+
+
+def _compiled(parts: Fabric, value: bytes) -> Flow:
+    """A version as it was applied: its steps ask for the models whose manifests it carries, whatever the project's folder holds now."""
+    behind = FolderProject(parts.settings.project_folder)
+    models = parts.models
+    if isinstance(models, Router):
+        models = models.reading(Manifests(FrozenProject(Bundle.decode(value).files, behind)))
+    return compile_bundle(value, Parts(parts.lookup, models, time.monotonic, behind))
+
+
+def _topics_of_gone(value: bytes, error: FlowError) -> list[Topics]:
+    """Where rows of a version may wait that can't be compiled any more; none if not even its flow file can be read."""
+    ident = "a version"
+    try:
+        bundle = Bundle.decode(value)
+        ident = f"{bundle.flow}@{bundle.version}"
+        return [topics_of(bundle.declared())]
+    except FlowError:
+        return []
+    finally:
+        LOGGER.warning("%s can't be compiled any more; rows that still wait for it will be dead letters: %s", ident, error.sentence)
 
 
 def lane_of(parts: Fabric, control: Control, watch: Watch) -> tuple[Lane, Signer]:
     """The lane, and the signer of its trees, which someone must run."""
-    flows = flows_of(parts, control)
+    flows, gone = flows_of(parts, control)
     signer = Signer(parts.publisher, flows[0].topics.checkpoints, LogKey.load(parts.settings.log_key_file), parts.clock)
     log = KafkaLog(parts.kafka, parts.slot.flow, parts.slot.name)
-    log_name = parts.settings.log_name
-    return Lane(LaneParts(log, parts.reader, parts.publisher, flows, log_name, parts.clock, signer, watch, bounds=BOUNDS)), signer
+    held = LaneParts(log, parts.reader, parts.publisher, flows, parts.settings.log_name, parts.clock, signer, watch, BOUNDS, gone)
+    return Lane(held), signer
 
 
 class _NoPort:

@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+import pydantic
+
 from processors.flow.check import check
 from processors.flow.project import Project
+from processors.flow.spec import FlowFile
+from processors.flow.yaml import parse
 from schemas.errors import FlowError
 
 CONTROL_TOPIC = "weft.control"
@@ -45,6 +49,18 @@ class Bundle:
             return cls(str(told["flow"]), str(told["version"]), {str(path): str(text) for path, text in told["files"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FlowError("this is no bundle of a flow", "Apply the flow again with `weft flow apply`.") from error
+
+    def declared(self) -> FlowFile:
+        """What the flow file says of topics and limits. Its steps are not looked at: it may be of a Weft that knew others.
+
+        Raises:
+            FlowError: it can't be read.
+        """
+        try:
+            return FlowFile.model_validate(parse(f"flows/{self.flow}.yaml", self.files[f"flows/{self.flow}.yaml"]).data)
+        except (KeyError, pydantic.ValidationError) as error:
+            sentence = f"the flow file of {self.flow}@{self.version} can't be read"
+            raise FlowError(sentence, "Use the version of Weft that applied it.") from error
 
     @property
     def digest(self) -> str:

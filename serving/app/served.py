@@ -5,6 +5,7 @@ from typing import NamedTuple
 from schemas.errors import FailedError
 from schemas.manifest import Manifest, Tensor
 from serving.protocol import open_inference_grpc_pb2 as protocol
+from serving.protocol.service import SHA256
 from serving.runtime import OnnxModel
 from serving.tensors import NUMPY, TensorError, given
 
@@ -36,6 +37,7 @@ class Served:
         except FailedError as error:
             return Refusal("INTERNAL", error.sentence)
         response = protocol.ModelInferResponse(model_name=self.manifest.name, model_version=self.manifest.version, id=request.id)
+        response.parameters[SHA256].string_param = self.manifest.sha256
         for name in asked:
             values = found[name].astype(NUMPY[outputs[name].datatype], copy=False)
             response.outputs.add(name=name, datatype=outputs[name].datatype, shape=values.shape)
@@ -48,7 +50,7 @@ def metadata(manifest: Manifest, degraded: str) -> protocol.ModelMetadataRespons
     described = protocol.ModelMetadataResponse(name=manifest.name, versions=[manifest.version], platform="onnx_onnxv1")
     described.inputs.extend(map(_described, manifest.inputs))
     described.outputs.extend(map(_described, manifest.outputs))
-    described.properties["sha256"] = manifest.sha256
+    described.properties[SHA256] = manifest.sha256
     if degraded:
         described.properties["degraded"] = degraded
     return described

@@ -8,6 +8,9 @@ from google.protobuf import message_factory
 
 from serving.protocol import open_inference_grpc_pb2 as protocol
 
+SHA256 = "sha256"
+"""The parameter of an answer, and the property of a model, that names the file which it is made of."""
+
 _SERVICE = protocol.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 

@@ -60,6 +60,11 @@ async def test_a_version_that_is_not_there_is_refused(endpoint: Endpoint) -> Non
         await endpoint.infer(manifest().model_copy(update={"version": "9.9.9"}), rows(1), 10)
 
 
+async def test_a_version_that_was_made_again_of_another_file_is_refused(endpoint: Endpoint) -> None:
+    with pytest.raises(FailedError, match=f"{CHAMPION}@1.0.0 was made again"):
+        await endpoint.infer(manifest().model_copy(update={"sha256": "0" * 64}), rows(1), 10)
+
+
 async def test_it_is_ready_for_what_it_serves_and_for_nothing_else(endpoint: Endpoint) -> None:
     assert await endpoint.ready(manifest())
     assert not await endpoint.ready(manifest().model_copy(update={"version": "9.9.9"}))
