@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ops.cli.output import Json, as_json, console, say, table
+from ops.cli.output import Json, as_json, console, say, table, visible
 from schemas.vocabulary import Exit
 from streams.settings import load
 
@@ -35,7 +35,7 @@ def explain(
     for one in told["events"]:
         _print(one)
     if len(told["events"]) > 1:
-        say(f"\n{len(told['events'])} events have the id {event}: a producer's duplicate is a second event.", "yellow")
+        say(f"\n{len(told['events'])} events have the id {_short(event)}: a producer's duplicate is a second event.", "yellow")
     say(f"\nA receipt of it: weft audit receipt {flow} {told['events'][0]['position']}", "dim")
     return Exit.DONE
 
@@ -49,9 +49,10 @@ async def _explained(flow: str, event: str) -> dict[str, Any]:
 
 
 def _print(event: Mapping[str, Any]) -> None:
-    console().print(Text.assemble((event["event"], "bold"), f"  {event['position']}  ", (event["ended"], _STYLES.get(event["ended"], ""))))
+    ident = visible(event["event"], one_line=True)
+    console().print(Text.assemble((ident, "bold"), f"  {event['position']}  ", (event["ended"], _STYLES.get(event["ended"], ""))))
     taken = event["input"]
-    say("\ninput" + (f", written {_time(taken['written_ms'])}, key {taken['key']}" if "written_ms" in taken else ""), "bold")
+    say("\ninput" + (f", written {_time(taken['written_ms'])}, key {_short(taken['key'])}" if "written_ms" in taken else ""), "bold")
     if wrong := taken.get("gone") or taken.get("unreadable"):
         say(wrong, "yellow")
     if taken.get("value"):
@@ -96,13 +97,13 @@ def _caused(cause: Mapping[str, Any]) -> str:
         case "approve" | "reject" as action:
             verb = "approved" if action == "approve" else "rejected"
             chosen = f", with {cause['set']}" if cause["set"] else ""
-            return f"{cause['who']} {verb} it{chosen}: {cause['why']}"
+            return f"{_short(cause['who'])} {verb} it{chosen}: {_short(cause['why'])}"
         case other:
             return str(other)
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else visible(str(value), one_line=True)
 
 
 def _time(ms: int) -> str:

@@ -5,11 +5,10 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.text import Text
 
-from ops.cli.output import Json, console
+from ops.cli.output import Json, console, json_text, visible
 from schemas.vocabulary import Exit
 from streams.settings import load
 
@@ -45,7 +44,7 @@ async def _show(flow: str, begin: str, limit: int | None, follow: bool, json: bo
         async for row in read(open_, begin, limit, follow):
             told = as_json(open_, row)
             if json:
-                sys.stdout.write(orjson.dumps(told, default=str).decode() + "\n")
+                sys.stdout.write(json_text(told))
                 sys.stdout.flush()
             else:
                 _print(told)
@@ -59,8 +58,8 @@ def _print(told: Mapping[str, Any]) -> None:
     rest = ", ".join(f"{name}={_short(item)}" for name, item in value.items() if name not in _TOLD and item is not None)
     model = f"  {told['model']}" if told["model"] else ""
     degraded = ("  degraded", "yellow") if told["degraded"] else ""
-    console().print(Text.assemble((told["position"], "dim"), "  ", (told["event"], "bold"), f"  {rest}", (model, "cyan"), degraded))
+    console().print(Text.assemble((told["position"], "dim"), "  ", (_short(told["event"]), "bold"), f"  {rest}", (model, "cyan"), degraded))
 
 
 def _short(item: object) -> str:
-    return f"{item:.3f}" if isinstance(item, float) else str(item)
+    return f"{item:.3f}" if isinstance(item, float) else visible(str(item), one_line=True)

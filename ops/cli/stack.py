@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ops.cli.output import Json, as_json, bars, say, table
+from ops.cli.output import Json, as_json, bars, say, table, visible
 from ops.stack.local import PARTS, LocalStack, PartStatus
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
@@ -161,7 +161,7 @@ def _row(part: PartStatus) -> Sequence[object]:
 def _print_last(log: Path, lines: int) -> int:
     text = log.read_bytes()
     last = text.splitlines(keepends=True)[-lines:] if lines else []
-    typer.echo(b"".join(last).decode(errors="replace"), nl=False)
+    typer.echo(visible(b"".join(last).decode(errors="replace")), nl=False)
     return len(text)
 
 
@@ -172,5 +172,5 @@ def _print_from(log: Path, position: int) -> int:
     with log.open("rb") as file:
         file.seek(position)
         text = file.read()
-    typer.echo(text.decode(errors="replace"), nl=False)
+    typer.echo(visible(text.decode(errors="replace")), nl=False)
     return position + len(text)
