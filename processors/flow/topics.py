@@ -8,8 +8,7 @@ SUFFIXES = ("dead-letters", "quarantine", "reviews", "resume", "generations", "l
 
 
 def topics_of(flow: FlowFile) -> Topics:
-    """All of them. With `order: key` an event waits in place, so there are no retry topics."""
+    """All of them. With `order: key` an event waits in place; its retry topics are for rows that came back from a person or a redrive."""
     named = {suffix.replace("-", "_"): f"{flow.flow}.{suffix}" for suffix in SUFFIXES}
-    delays = flow.limits.retries if flow.order == "none" else ()
-    retries = tuple(f"{flow.flow}.retry.{duration.text(delay)}" for delay in delays)
+    retries = tuple(f"{flow.flow}.retry.{duration.text(delay)}" for delay in flow.limits.retries)
     return Topics(input=flow.input.topic, result=flow.result.topic, retries=retries, **named)
