@@ -5,16 +5,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Reader
 from ops.audit.subject import Subject
+from ops.flow.applied import applied_now, topics_now
 from ops.stack.local import LocalStack
 from processors.flow.check import check
 from processors.flow.project import project
-from processors.flow.topics import topics_of
-from schemas.errors import UsageError
+from schemas.errors import UnreachableError, UsageError
 from streams.ledger.key import LogKey, Verifier
 from streams.settings import Settings
 
@@ -26,6 +27,7 @@ class Session:
     settings: Settings
     subject: Subject
     reader: Reader
+    note: str = ""  # what a person must know about where the topics come from
 
     @property
     def kafka(self) -> KafkaSettings:
@@ -44,12 +46,18 @@ class Session:
 
 @asynccontextmanager
 async def session(settings: Settings, flow: str, vkeys: Sequence[str] = ()) -> AsyncIterator[Session]:
-    """The flow's topics and a reader. Without verifier keys the installation's own log key is trusted."""
-    topics = topics_of(check(project(settings.project_folder), flow).sound())
-    keys = tuple({verifier.public for verifier in verifiers(vkeys)}) or (LogKey.load(settings.log_key_file).verifier(flow).public,)
-    reader = KafkaReader(_kafka(settings))
+    """The topics of the flow as it is applied, and a reader. Without verifier keys the installation's own log key is trusted."""
+    reader, files = KafkaReader(_kafka(settings)), project(settings.project_folder)
     try:
-        yield Session(settings, Subject(flow, topics, settings.log_name, keys), reader)
+        try:
+            applied = await applied_now(KafkaAdmin(_kafka(settings)), reader)
+        except UnreachableError:
+            check(files, flow)  # whether there is such a flow at all
+            raise
+        topics = topics_now(applied, files, flow)
+        keys = tuple({verifier.public for verifier in verifiers(vkeys)}) or (LogKey.load(settings.log_key_file).verifier(flow).public,)
+        note = "" if applied.versions(flow) else f"{flow} was never applied here: its topics are those of the project's file."
+        yield Session(settings, Subject(flow, topics, settings.log_name, keys), reader, note)
     finally:
         await reader.close()
 

@@ -60,6 +60,8 @@ async def _verified(flow: str, since: Path | None, keys: list[str]) -> Report:
             run = Verification(opened.reader, opened.subject, progress=lambda done, total: progress("verifying", done, total))
             going_on = since is not None and state.restore(run, since)
             report = await run.run()
+        if opened.note:
+            report.note(opened.note)
         if going_on:
             report.note(f"Only what is new since {since} was read.")
         if since is not None and report.proven:

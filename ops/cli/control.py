@@ -44,7 +44,8 @@ async def _say(flow: str, paused: bool, who: str, why: str) -> None:
     from connectors.kafka.publisher import KafkaPublisher
     from connectors.kafka.reader import KafkaReader
     from connectors.kafka.settings import KafkaSettings
-    from ops.run.preparing import addresses, applied_now
+    from ops.flow.applied import applied_now
+    from ops.run.preparing import addresses
     from schemas.errors import UsageError
     from streams.control import FlowPaused
     from streams.control import say as tell

@@ -40,6 +40,8 @@ async def _accept(flow: str, source: Source, said: tuple[str, str], yes: bool) -
     from ops.flow.gap import accept, find_gap
 
     async with session(load(), flow) as opened:
+        if opened.note:
+            say(opened.note)
         outside = Outside(opened.kafka, flow)
         try:
             await outside.require_empty()

@@ -170,8 +170,9 @@ async def _lag(flow: str) -> Any:
     from connectors.kafka.admin import KafkaAdmin
     from connectors.kafka.reader import KafkaReader
     from connectors.kafka.settings import KafkaSettings
+    from ops.flow.applied import applied_now, topics_now
     from ops.run.lag import lag as measured
-    from ops.run.preparing import addresses, applied_now, topics_now
+    from ops.run.preparing import addresses
     from processors.flow.project import FolderProject
 
     settings = load()

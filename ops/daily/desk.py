@@ -1,7 +1,7 @@
 """What every daily command works with: a flow as it is applied, its topics, and how to read what stands on them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,18 +11,20 @@ from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Publisher, Reader
 from ops.audit.subject import Subject
+from ops.flow.applied import applied_now, topics_now
 from ops.flow.offline import FixedScore, parts
-from ops.run.preparing import addresses, applied_now
+from ops.run.preparing import addresses
 from processors.flow.bundle import Bundle
 from processors.flow.check import check
 from processors.flow.compile import compile_bundle
 from processors.flow.compiled import Flow
+from processors.flow.plan import Parts
 from processors.flow.project import FolderProject, FrozenProject
 from processors.flow.registry import registry_of
 from schemas.codecs.decoder import Decoder
 from schemas.codecs.encodings import Encoding, decoder
 from schemas.contracts import Contracts
-from schemas.errors import UsageError
+from schemas.errors import FlowError, UsageError
 from streams.ledger.key import LogKey
 from streams.settings import Settings
 
@@ -70,18 +72,28 @@ async def desk(settings: Settings, flow: str) -> AsyncIterator[Desk]:
     kafka = KafkaSettings(addresses(settings)["WEFT_BOOTSTRAP"])
     reader, publisher = KafkaReader(kafka), KafkaPublisher(kafka)
     try:
-        bundles = (await applied_now(KafkaAdmin(kafka), reader)).versions(flow)
+        applied = await applied_now(KafkaAdmin(kafka), reader)
+        bundles = applied.versions(flow)
         project = FolderProject(settings.project_folder)
         if not bundles:
             check(project, flow)  # whether there is such a flow at all
             raise UsageError(f"the flow {flow} is not applied", f"run: weft flow apply {flow}")
-        flows = [compile_bundle(value, parts(project, FixedScore(0.0), {})) for value in bundles]
+        flows = _compiled(bundles, parts(project, FixedScore(0.0), {}))
         keys = (LogKey.load(settings.log_key_file).verifier(flow).public,) if settings.log_key_file.exists() else ()
-        subject = Subject(flow, flows[0].topics, settings.log_name, keys)
+        subject = Subject(flow, topics_now(applied, project, flow), settings.log_name, keys)
         yield Desk(flows, reader, publisher, subject, *_readings(FrozenProject(Bundle.decode(bundles[0]).files, project), flow))
     finally:
         await publisher.close()
         await reader.close()
+
+
+def _compiled(bundles: Sequence[bytes], built_with: Parts) -> Sequence[Flow]:
+    """All versions that this Weft can compile; the current one it must."""
+    flows = [compile_bundle(bundles[0], built_with)]
+    for value in bundles[1:]:
+        with suppress(FlowError):  # as a worker does: its rows end by themselves
+            flows.append(compile_bundle(value, built_with))
+    return flows
 
 
 def reading(contract: str, encoding: Encoding, contracts: Contracts, project: FrozenProject) -> Reading:

@@ -42,7 +42,7 @@ async def explain(desk: Desk, wanted: str) -> dict[str, Any]:
 
 async def _root(desk: Desk, wanted: str) -> str:
     """The event's own position where that of an outcome was given."""
-    topics = desk.flow.topics
+    topics = desk.subject.topics
     try:
         position = Position.parse(wanted)
     except ValueError:
@@ -124,7 +124,7 @@ def _steps(flow: Flow | None, details: Mapping[str, Any]) -> list[dict[str, Any]
 
 async def _cause(desk: Desk, leaf: Leaf) -> dict[str, Any]:
     """Why the pass took place: the event came, a retry fell due, somebody decided or redrove."""
-    topics = desk.flow.topics
+    topics = desk.subject.topics
     if leaf.position == leaf.root:
         return {"kind": "event"}
     if leaf.position.topic != topics.resume:
@@ -148,7 +148,7 @@ async def _outcome(desk: Desk, leaf: Leaf, taken: Row | None) -> Row | None:
     wanted = _named(desk.flow.name, leaf)
     if verdict is Verdict.REVIEW:
         key = wanted[CE_ID]
-    for topic in _topics(desk.flow.topics, verdict):
+    for topic in _topics(desk.subject.topics, verdict):
         async for row in _with_key(desk, topic, key, leaf.root.partition if not verdict.terminal else None):
             if digest(row.key, row.value) == leaf.output and wanted.items() <= dict(row.headers).items():
                 return row

@@ -10,7 +10,7 @@ from ops.flow.wanted import Basis, own, wanted
 from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle, applied_key
 from processors.flow.spec import FlowFile
 from processors.flow.topics import topics_of
-from schemas.errors import UsageError
+from schemas.errors import FlowError, UsageError
 from schemas.positions import Source
 
 
@@ -64,6 +64,8 @@ async def make_plan(
     """
     names = topics_of(spec)
     there = await cluster.describe([topic.name for topic in wanted(spec, Basis.of(None, partitions, spec.limits.value_bytes))])
+    applied = await read_applied(reader) if CONTROL_TOPIC in there else Applied()
+    _require_fixed(spec, applied)
     source = there.get(names.input)
     if source is not None and "compact" in source.configs.get("cleanup.policy", ""):
         sentence = f"{names.input} is compacted: records that it drops could never be proven"
@@ -72,7 +74,6 @@ async def make_plan(
     for topic in wanted(spec, Basis.of(source, partitions, spec.limits.value_bytes)):
         is_own = topic.name in own(spec)
         changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, mine=topic.name != names.input)
-    applied = await read_applied(reader) if CONTROL_TOPIC in there else Applied()
     return ApplyPlan(made, (*changes, *_store(made, applied)))
 
 
@@ -138,6 +139,29 @@ def _store(made: Bundle, applied: Applied) -> list[Change]:
     if before is not None and current == made.version:
         return []
     return [Change("apply", ident, was={"version": current} if current else {})]
+
+
+def _require_fixed(spec: FlowFile, applied: Applied) -> None:
+    """Rows that wait can't move to another input, order or ledger of results."""
+    now = _fixed(spec)
+    for value in applied.versions(spec.flow):
+        try:
+            before = Bundle.decode(value).declared()
+        except FlowError:  # of a Weft that this one does not understand
+            continue
+        if before.version == spec.version:
+            continue
+        was = _fixed(before)
+        for word, said in now.items():
+            if said != was[word]:
+                sentence = f"{spec.flow}@{before.version} was applied with `{word}: {was[word]}`, and this version says `{said}`"
+                hint = "Rows of it may still wait, and what it decided must stay provable: give the flow another name instead."
+                raise UsageError(sentence, hint)
+
+
+def _fixed(spec: FlowFile) -> Mapping[str, str]:
+    """What no version of a flow may change."""
+    return {"input.topic": spec.input.topic, "result.topic": spec.result.topic, "order": spec.order}
 
 
 def _differing(one: Bundle, other: Bundle) -> str:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
-from ops.flow.apply import read_applied
+from ops.flow.applied import applied_now, topics_now
 from ops.flow.applying import Applying, plan_only, run_apply
 from ops.run.supervisor import Plan
 from ops.stack.local import LocalStack
-from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle
+from processors.flow.bundle import Applied
 from processors.flow.check import check
-from processors.flow.compiled import Topics
-from processors.flow.project import FolderProject, FrozenProject
-from processors.flow.topics import topics_of
+from processors.flow.project import FolderProject
 from schemas.errors import FlowError
 from streams.ledger.key import LogKey
 from streams.settings import Settings
@@ -79,19 +77,6 @@ async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
     return Plan(asked.flow, asked.workers, settings.data_folder, environment, frozenset(sources), asked.until_idle)
 
 
-def topics_now(applied: Applied, project: FolderProject, flow: str) -> Topics:
-    """The topics of the version that is applied; of the project's, if none is."""
-    versions = applied.versions(flow)
-    files = FrozenProject(Bundle.decode(versions[0]).files, project) if versions else project
-    return topics_of(check(files, flow).sound())
-
-
-async def applied_now(admin: KafkaAdmin, reader: KafkaReader) -> Applied:
-    """What was applied, if anything ever was."""
-    there = await admin.describe([CONTROL_TOPIC])
-    return await read_applied(reader) if CONTROL_TOPIC in there else Applied()
-
-
 async def _applied(asked: Asked, admin: KafkaAdmin, reader: KafkaReader, say: Callable[[str], None]) -> Applied:
     """What is applied; the flow is, after this."""
     applied = await applied_now(admin, reader)
@@ -100,7 +85,7 @@ async def _applied(asked: Asked, admin: KafkaAdmin, reader: KafkaReader, say: Ca
         plan = await plan_only(applying)
         await run_apply(applying, plan)
         say(f"{plan.bundle.flow}@{plan.bundle.version} is applied: it was not yet.")
-        return await read_applied(reader)
+        return await applied_now(admin, reader)
     current = applied.current.get(asked.flow)
     try:
         mine = check(asked.project, asked.flow).sound().version

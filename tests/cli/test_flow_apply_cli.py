@@ -1,5 +1,6 @@
 """`weft flow apply` on the real broker."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from ops.audit.session import session
 from ops.cli.main import run
+from streams.settings import load
 from tests.stack import TestStack
 from tests.unit.flow_project import MANIFEST, SMALL, write
 
@@ -23,6 +26,11 @@ def flow(stack: TestStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.setenv("WEFT_PROJECT", str(tmp_path))
     monkeypatch.setenv("WEFT_BOOTSTRAP", stack.bootstrap)
     return name
+
+
+async def note(flow: str) -> str:
+    async with session(load(), flow) as opened:
+        return opened.note
 
 
 def changes(capsys: Said, *arguments: str) -> list[Any]:
@@ -49,6 +57,26 @@ def test_a_changed_flow_of_the_same_version_is_refused(flow: str, capsys: Said, 
     file.write_text(file.read_text().replace("1.0.0", "1.0.1"))
     (change,) = changes(capsys, flow, "--yes")
     assert (change["name"], change["was"]) == (f"{flow}@1.0.1", {"version": "1.0.0"})
+
+
+def test_what_is_applied_is_audited_whatever_the_file_says_and_the_file_only_where_nothing_was(
+    flow: str, capsys: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_DATA", str(tmp_path / "data"))
+    file = tmp_path / f"flows/{flow}.yaml"
+    assert run(["audit", "keys", "--create"]) == 0
+    changes(capsys, flow, "--partitions", "1", "--yes")
+    file.write_text(file.read_text().replace("1.0.0", "1.1.0").replace("[1s, 30s]", "[2s]"))
+    changes(capsys, flow, "--yes")
+    file.write_text(file.read_text().replace(f"{flow}-in", "elsewhere").replace("- decide", "- no-such-step"))
+    assert run(["audit", "keys", flow]) == 0
+    trees = [line.split("+")[0].split("/")[-2] for line in capsys.readouterr().out.splitlines() if flow in line]
+    assert trees == [f"{flow}-in", f"{flow}.resume", f"{flow}.retry.2s", f"{flow}.retry.1s", f"{flow}.retry.30s"]
+    assert run(["audit", "verify", flow]) == 0
+    assert "never applied" not in capsys.readouterr().out
+    (tmp_path / "flows/unapplied.yaml").write_text(SMALL.replace("flow: small", "flow: unapplied"))
+    assert asyncio.run(note("unapplied")) == "unapplied was never applied here: its topics are those of the project's file."
+    assert asyncio.run(note(flow)) == ""
 
 
 def test_a_broker_that_is_not_there_is_a_sentence_and_exit_3(flow: str, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ from connectors.kafka.admin import Topic
 from connectors.memory.broker import MemoryBroker
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.reader import MemoryReader
+from ops.flow.applied import topics_now
 from ops.flow.apply import ApplyPlan, carry_out, make_plan, read_applied
 from ops.flow.wanted import Basis, wanted
+from ops.run.lag import lag
 from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle, bundle
 from processors.flow.check import check
 from processors.flow.project import FolderProject, FrozenProject
@@ -88,6 +90,40 @@ async def test_a_new_version_is_applied_and_the_old_one_stays_for_rows_in_flight
     assert (await read_applied(MemoryReader(cluster.broker))).current == {"small": "1.0.0"}
 
 
+@pytest.mark.parametrize(
+    ("word", "change"),
+    [
+        ("input.topic: flights.departures", ("flights.departures", "flights.others")),
+        ("result.topic: flights.small", ("flights.small,", "flights.large,")),
+        ("order: none", ("limits:", "order: key\nlimits:")),
+    ],
+)
+async def test_a_new_version_may_not_change_what_rows_in_flight_are_bound_to(tmp_path: Path, word: str, change: tuple[str, str]) -> None:
+    cluster = MemoryCluster()
+    await apply(cluster, small(tmp_path))
+    await cluster.create([Topic("flights.others", 6)])  # nor is it told to accept more partitions
+    with pytest.raises(UsageError, match=rf"small@1\.0\.0 was applied with `{word}`") as raised:
+        await planned(cluster, small(tmp_path, ("version: 1.0.0", "version: 2.0.0"), change))
+    assert "another name" in raised.value.hint
+
+
+async def test_the_topics_are_those_of_all_applied_versions_whatever_the_file_says_now(tmp_path: Path) -> None:
+    cluster = MemoryCluster()
+    await apply(cluster, small(tmp_path))
+    await apply(cluster, small(tmp_path, ("version: 1.0.0", "version: 1.1.0"), ("[1s, 30s]", "[2s]")))
+    applied = await read_applied(MemoryReader(cluster.broker))
+    (tmp_path / "flows/small.yaml").write_text("flow: [")
+    topics = topics_now(applied, FolderProject(tmp_path), "small")
+    assert topics.consumed == ("flights.departures", "small.resume", "small.retry.2s", "small.retry.1s", "small.retry.30s")
+    found = await lag(MemoryReader(cluster.broker), topics, {})
+    assert {behind.source.topic for behind in found.partitions if behind.kind == "retry"} == set(topics.retries)
+
+
+def test_the_file_says_the_topics_where_nothing_was_applied(tmp_path: Path) -> None:
+    project = small(tmp_path, ("[1s, 30s]", "[7s]"))
+    assert topics_now(Applied(), project, "small").retries == ("small.retry.7s",)
+
+
 async def test_a_compacted_input_is_refused(tmp_path: Path) -> None:
     cluster = MemoryCluster()
     await cluster.create([Topic("flights.departures", 4, {"cleanup.policy": "compact,delete"})])
@@ -144,9 +180,9 @@ def test_retention_keeps_what_proves_at_least_as_long_as_what_is_proven(tmp_path
         assert int(topics[name].configs["max.message.bytes"]) >= 1_000_000 + 65_536
 
 
-def test_a_flow_with_order_by_key_waits_in_place_and_has_no_retry_topics(tmp_path: Path) -> None:
+def test_a_flow_with_order_by_key_has_retry_topics_for_rows_that_came_back(tmp_path: Path) -> None:
     spec = spec_of(small(tmp_path, ("limits:", "order: key\nlimits:")))
-    assert topics_of(spec).retries == ()
+    assert topics_of(spec).retries == ("small.retry.1s", "small.retry.30s")
 
 
 def test_a_bundle_carries_all_that_the_flow_names_and_means_the_same_later(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from connectors.log import Outgoing
 from connectors.memory.publisher import MemoryPublisher
+from processors.flow import spec
 from processors.flow.compiled import Flow, Limits
+from processors.step import Batch, State, Stepped
 from schemas import decision
 from schemas.decision import Action, Decision
 from schemas.vocabulary import Verdict
@@ -61,6 +63,21 @@ async def test_rows_of_a_version_that_can_not_be_compiled_any_more_end_with_the_
     async with running(world.lane(second, gone=[first.topics])) as lane:
         await until(lane.idle)
     assert [(leaf.verdict, leaf.reason) for leaf in await _ended(world)] == [("dead-letter", "unknown-flow")] * 3
+
+
+async def test_the_deadline_ends_no_event_while_its_steps_run_as_its_words_say() -> None:
+    class Slow(Ask):
+        async def run(self, batch: Batch, state: State) -> Stepped:
+            await asyncio.sleep(0.1)
+            return await super().run(batch, state)
+
+    world, flow = World(), small_flow(limits=Limits(deadline_s=0.02, retries_s=(0.01,), review_s=60.0))
+    await world.send([1, 2, 3])
+    numbers, _, count = flow.steps
+    async with running(world.lane(replace(flow, steps=(numbers, Slow(lambda n, attempt: None), count)))) as lane:
+        await until(lane.idle)
+    assert [leaf.verdict for leaf in await _ended(world)] == ["result"] * 3
+    assert "not while its steps run" in (spec.Limits.model_fields["deadline"].description or "")
 
 
 async def test_a_retry_comes_back_within_the_deadline_of_its_own_version() -> None:

@@ -1,0 +1,40 @@
+"""What of a flow is applied, and so which topics it has: the one answer for whoever runs, measures or audits it."""
+
+from connectors.kafka.admin import KafkaAdmin
+from connectors.kafka.reader import KafkaReader
+from ops.flow.apply import read_applied
+from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle
+from processors.flow.check import check
+from processors.flow.compiled import Topics, together
+from processors.flow.project import Project
+from processors.flow.topics import topics_of
+from schemas.errors import FlowError
+
+
+async def applied_now(admin: KafkaAdmin, reader: KafkaReader) -> Applied:
+    """What was applied, if anything ever was."""
+    there = await admin.describe([CONTROL_TOPIC])
+    return await read_applied(reader) if CONTROL_TOPIC in there else Applied()
+
+
+def topics_now(applied: Applied, project: Project, flow: str) -> Topics:
+    """The topics of all versions that were applied; of the project's file, if none ever was.
+
+    Raises:
+        FlowError: the current version can't be read, or the file has mistakes.
+    """
+    versions = applied.versions(flow)
+    if not versions:
+        return topics_of(check(project, flow).sound())
+    return together([_topics(versions[0]), *(topics for value in versions[1:] if (topics := _topics_if_readable(value)))])
+
+
+def _topics(value: bytes) -> Topics:
+    return topics_of(Bundle.decode(value).declared())
+
+
+def _topics_if_readable(value: bytes) -> Topics | None:
+    try:
+        return _topics(value)
+    except FlowError:  # not even a worker knows where its rows may wait
+        return None
