@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import socket
 import sys
 from collections.abc import Mapping
@@ -83,7 +82,7 @@ class Serve:
     def stop(self) -> None:
         """Ask it, then end what is left of its session, also where it was killed itself."""
         self.daemon.stop(self.grace_s)
-        shutil.rmtree(environment.short_folder(self.folder), ignore_errors=True)
+        environment.remove_short_folder(self.folder)
 
 
 def _is_worker(process: psutil.Process, since: float) -> bool:

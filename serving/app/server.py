@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import threading
 import time
@@ -44,14 +43,13 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ended.set())
         models = self._models()
-        temporary = environment.short_folder(self.folder)
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = environment.make_short_folder(self.folder)
         try:
             self._start(models, temporary)
             print(f"ready: {', '.join(manifest.ident for manifest, _ in models)}", flush=True)
             self._wait()
         finally:
-            self._stop(temporary)
+            self._stop()
 
     def _models(self) -> list[tuple[Manifest, bytes]]:
         """What may be served; what may not is said."""
@@ -102,7 +100,7 @@ class Server:
             if not any(node["Alive"] for node in cluster.nodes()):
                 raise StackError("Ray ended by itself")
 
-    def _stop(self, temporary: Path) -> None:
+    def _stop(self) -> None:
         """Ask, then end whatever is left of our session."""
         deadline = threading.Timer(10.0, session.end_others)  # a dead Ray may hold the calls below for ever
         deadline.daemon = True
@@ -116,7 +114,7 @@ class Server:
             print(f"stopping: {error}", flush=True)
         deadline.cancel()
         session.end_others()
-        shutil.rmtree(temporary, ignore_errors=True)
+        environment.remove_short_folder(self.folder)
         print(f"stopped at {time.strftime('%H:%M:%S')}", flush=True)
 
 

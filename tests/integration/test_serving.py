@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import time
 import urllib.error
@@ -19,6 +21,7 @@ import psutil
 import pytest
 
 from schemas.errors import FailedError, UnreachableError
+from serving.app import environment
 from serving.client import GrpcEndpoint
 from serving.memory import InProcess
 from serving.protocol import open_inference_grpc_pb2 as protocol
@@ -127,16 +130,23 @@ async def test_grpc_refuses_with_a_code_and_a_sentence(served: Served, changes: 
     assert said in (caught.value.details() or "")
 
 
-def test_the_protocol_s_ports_listen_on_loopback_only(served: Served) -> None:
-    ports = {int(served.grpc.rsplit(":")[-1]), int(served.http.rsplit(":")[-1])}
+def test_everything_listens_on_loopback_only_ray_s_own_processes_too(served: Served) -> None:
     listening = [
-        connection.laddr
+        (process.name(), connection.laddr)
         for process in served.part.daemon.members()
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN or connection.type is socket.SOCK_DGRAM
     ]
-    assert {address.port for address in listening} == ports
-    assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+    assert [(name, address) for name, address in listening if address.ip.removeprefix("::ffff:") != "127.0.0.1"] == []
+    assert len({name.partition(":")[0] for name, _ in listening}) > 2  # Ray's workers were found too, and gcs and raylet
+    own = {int(served.grpc.rsplit(":")[-1]), int(served.http.rsplit(":")[-1])}
+    assert own <= {address.port for _, address in listening}
+
+
+def test_ray_s_session_is_open_to_this_user_alone(served: Served) -> None:
+    session = environment.short_folder(served.part.folder)
+    assert (session / "session_latest" / "sockets" / "raylet").exists()
+    assert stat.S_IMODE(session.parent.stat().st_mode) == 0o700
 
 
 def test_triton_s_own_client_can_ask(served: Served) -> None:
