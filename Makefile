@@ -59,5 +59,5 @@ protocol: setup ## generate the stubs of the Open Inference Protocol anew
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serving/protocol/open_inference_grpc.proto
 
 clean: ## end the local stack and delete what set-up and stack have made
-	@test ! -x "$(BIN)/weft" || $(BIN)/weft down --wipe
+	@test ! -x "$(BIN)/weft" || $(BIN)/weft down --wipe --yes
 	@rm -rf .venv .tools

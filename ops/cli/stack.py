@@ -1,5 +1,6 @@
 """`weft up`, `down`, `status`, `logs`: the local stack, and the flows that run in the background."""
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ def up(
 def down(
     only: Only = "",
     wipe: Annotated[bool, typer.Option("--wipe", help="Delete the data folder too.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is deleted.")] = False,
 ) -> None:
     """End the local stack; no process stays behind, also after a start that was cut short. The data stays.
 
@@ -58,17 +60,27 @@ def down(
 
       weft down --only redis
 
-      weft down --wipe
+      weft down --wipe --yes
     """
     if wipe and only:
         raise UsageError("--wipe deletes the data of all parts; it does not go with --only.", "Leave one of them out.")
     stack = LocalStack(load())
+    if wipe and stack.folder.exists():
+        stack.parts()  # refuses a folder that is not Weft's
+        _confirm(stack.folder, yes)
     ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
         ended += stack.down(_names(only), progress)
     if wipe:
         stack.wipe()
     say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def _confirm(data: Path, yes: bool) -> None:
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(f"Nobody can be asked whether to delete {data}.", "Add --yes.")
+    if not yes:
+        typer.confirm(f"Delete {data} and all that is in it?", abort=True, err=True)
 
 
 def _stopped(data: Path) -> list[str]:

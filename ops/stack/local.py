@@ -11,6 +11,7 @@ import psutil
 from ops.stack.alone import alone
 from ops.stack.causes import why
 from ops.stack.kafka import Kafka
+from ops.stack.marked import claim
 from ops.stack.part import Part, Progress, Site
 from ops.stack.ports import FILE as PORTS_FILE
 from ops.stack.ports import assign, holder
@@ -62,13 +63,15 @@ class LocalStack:
         """All parts, or the named ones, in the order in which they start.
 
         Raises:
-            UsageError: there is no part of that name, or the data folder can't be one.
+            UsageError: there is no part of that name, or the data folder can't be one, or is not Weft's.
+            StackError: the data folder can't be made.
         """
         for name in only:
             if name not in PARTS:
                 raise UsageError(f"The stack has no part {name!r}.", f"Its parts are: {', '.join(PARTS)}.")
         if any(character in str(self.folder) for character in ',"\n{}'):
             raise UsageError(f"The data folder can't be {self.folder}.", "Choose a path without commas, quotes and braces.")
+        self._claim()
         names = [name for make in PARTS.values() for name in make.port_names]
         settings = self._settings
         site = Site(self.folder, settings.cache_folder, settings.project_folder, assign(self.folder, names), settings.java)
@@ -87,6 +90,7 @@ class LocalStack:
         Raises:
             WeftError: a part could not be started; why, and what to do.
         """
+        self._claim()
         with self._alone():
             started: list[Part] = []
             try:
@@ -114,7 +118,6 @@ class LocalStack:
         part.start()
 
     def _check_room(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(self.folder).free
         if free < NEEDED_BYTES:
             needed = f"the stack needs {NEEDED_BYTES // 1_000_000} MB and {free // 1_000_000} are free"
@@ -138,6 +141,7 @@ class LocalStack:
         """End every process of the parts, also those of a start that was cut short; names those that ran."""
         if not self.folder.exists():
             return []
+        self._claim()
         with self._alone():
             parts = list(reversed(self.parts(only)))
             ended = []
@@ -150,9 +154,14 @@ class LocalStack:
             return ended
 
     def wipe(self) -> None:
-        """End everything and delete the data folder."""
-        self.down()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """End everything and delete the data folder.
+
+        Raises:
+            UsageError: it is not Weft's.
+        """
+        if self.folder.exists():
+            self.down()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_ports(self) -> None:
         """Forget the ports; the next start chooses others."""
@@ -168,12 +177,21 @@ class LocalStack:
         own = {name: address for part in self.parts() for name, address in part.addresses.items()}
         return own | {name: address for name in ELSEWHERE.values() if (address := getattr(self._settings, name))}
 
+    def _claim(self) -> None:
+        with self._said():
+            claim(self.folder)
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Only one command starts or ends the parts of a data folder at a time."""
+        with self._said(), alone(self.folder / "stack.lock"):
+            yield
+
+    @contextlib.contextmanager
+    def _said(self) -> Iterator[None]:
+        """What the system refuses is one sentence."""
         try:
-            with alone(self.folder / "stack.lock"):
-                yield
+            yield
         except OSError as error:
             named = error.filename or self.folder
             hint = "Free some space or get the rights on it, or put the data folder elsewhere with --data or WEFT_DATA."

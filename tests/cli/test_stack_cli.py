@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from ops.cli.commands import COMMANDS, Row
 from ops.cli.main import run
+from ops.stack.marked import claim
 from schemas.vocabulary import Exit
 
 WEFT = Path(sys.executable).with_name("weft")
@@ -82,3 +84,44 @@ def test_logs_of_a_part_that_never_ran_say_so(tmp_path: Path) -> None:
     refused = weft("--data", str(tmp_path), "logs", "redis")
     assert refused.returncode == Exit.USAGE
     assert "nothing" in refused.stderr
+
+
+def wiped(project: Path, answer: str | None = None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`weft down --wipe`, on a terminal where there is an answer, else with nobody to ask."""
+    command = [str(WEFT), "--project", str(project), "down", "--wipe", *arguments]
+    if answer is None:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, answer.encode() + b"\n")
+        return subprocess.run(command, stdin=theirs, capture_output=True, text=True, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_project_can_not_have_a_folder_of_its_user_s_deleted(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "letter.txt").write_text("dear")
+    (tmp_path / "weft.toml").write_text(f'data = "{precious}"\n')
+    for arguments in ((), ("--yes",)):
+        refused = wiped(tmp_path, None, *arguments)
+        assert refused.returncode == Exit.USAGE
+        assert "is not a data folder of Weft" in refused.stderr
+        assert "what to do: " in refused.stderr
+    assert [file.name for file in precious.iterdir()] == ["letter.txt"]
+
+
+def test_wipe_deletes_only_what_somebody_agreed_to(tmp_path: Path) -> None:
+    data = tmp_path / ".weft"
+    claim(data)
+    assert wiped(tmp_path).returncode == Exit.USAGE
+    assert wiped(tmp_path, "n").returncode == Exit.FAILED
+    assert data.exists()
+    assert wiped(tmp_path, "y").returncode == Exit.DONE
+    assert not data.exists()
+    claim(data)
+    assert wiped(tmp_path, None, "--yes").returncode == Exit.DONE
+    assert not data.exists()
+    assert wiped(tmp_path).returncode == Exit.DONE  # nothing there, nothing to ask
