@@ -137,6 +137,9 @@ class Log(Protocol):
     async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
         """Where each partition of these topics ends now."""
 
+    async def rooms(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """The largest record that each of these topics takes, in bytes; without those that don't tell."""
+
     async def close(self) -> None:
         """Leave the group and close the producer."""
 

@@ -81,13 +81,17 @@ class KafkaAdmin:
         if not there:
             return {}
         topics = await self._each("describing topics", self._cluster.describe_topics(TopicCollection(there), **self._patience()))
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in there]
-        configs = await self._each("describing topics", self._cluster.describe_configs(resources, **self._patience()))
-        own = {resource.name: {name: entry.value for name, entry in found.items() if _is_own(entry)} for resource, found in configs.items()}
+        configs = await self._configs(there)
+        own = {topic: {name: entry.value for name, entry in found.items() if _is_own(entry)} for topic, found in configs.items()}
         return {
             name: Topic(name, len(topic.partitions), own[name], str(topic.topic_id), len(topic.partitions[0].replicas))
             for name, topic in topics.items()
         }
+
+    async def message_bytes(self, names: Sequence[str]) -> Mapping[str, int]:
+        """What each of those that exist takes as one batch, by its own setting or by the cluster's."""
+        there = [name for name in names if name in set(await self.topics())]
+        return {name: int(found["max.message.bytes"].value) for name, found in (await self._configs(there)).items()}
 
     async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
         """Make topics; the names of those that were not there."""
@@ -172,6 +176,11 @@ class KafkaAdmin:
                 await self._one(f"deleting group {name}", future, but=KafkaError.GROUP_ID_NOT_FOUND)
             except _AsItIs:
                 continue
+
+    async def _configs(self, names: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        found = await self._each("describing topics", self._cluster.describe_configs(resources, **self._patience())) if names else {}
+        return {resource.name: entries for resource, entries in found.items()}
 
     async def _until(self, seen: Callable[[], Awaitable[bool]]) -> None:
         """Wait, for about two seconds, until the brokers have heard of what the controller has done."""

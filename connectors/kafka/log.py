@@ -14,10 +14,10 @@ from connectors.kafka.errors import Kind, kind_of, translated
 from connectors.kafka.fetching import Answer, Demand, FetchThread
 from connectors.kafka.producing import TransactionalProducer
 from connectors.kafka.reach import require
-from connectors.kafka.settings import KafkaSettings
+from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.kafka.threads import post
 from connectors.log import Commit, Ends, Fetched, Outgoing, Owner
-from schemas.errors import FatalError, RetriableError
+from schemas.errors import FailedError, FatalError, RetriableError
 from schemas.positions import Source
 
 
@@ -122,6 +122,17 @@ class KafkaLog:
         if self._admin is None:
             raise FatalError("the log is not started, or closed")
         return await self._admin.ends(topics)
+
+    async def rooms(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """See Log. Who may not describe a topic's settings is not told."""
+        if self._admin is None:
+            raise FatalError("the log is not started, or closed")
+        try:
+            found = await self._admin.message_bytes(topics)
+        except FailedError as error:
+            LOGGER.warning("%s", error)
+            return {}
+        return {name: min(size, self._settings.record_bytes) for name, size in found.items()}
 
     async def close(self) -> None:
         """See Log."""

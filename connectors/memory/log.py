@@ -192,6 +192,11 @@ class MemoryLog:
         parts = [self.broker.partition(part.source) for topic in topics for part in self.broker.topic(topic).partitions]
         return {part.source: Ends(part.stable, part.high) for part in parts}
 
+    async def rooms(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """See Log."""
+        self._check("rooms")
+        return {name: self.broker.topic(name).max_message_bytes for name in topics if name in self.broker.topics}
+
     async def close(self) -> None:
         """See Log."""
         if self._member is None or self._member.died_s is not None:
