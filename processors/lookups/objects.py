@@ -13,6 +13,9 @@ from schemas.contracts import Contract
 FOUND = "found"
 """The column, after the fields, that says whether there was a fitting object."""
 
+OBJECT_BYTES = 65_536
+"""A larger object does not fit: it would be in every row that asks for it, and in what is written of them."""
+
 _INT_BITS = {pa.int32(): 31, pa.int64(): 63}
 Fits = Callable[[Any], bool]
 
@@ -57,6 +60,8 @@ class Objects:
 
     def _object(self, value: bytes) -> list[Any] | None:
         """The fields of one object; None if it does not fit."""
+        if len(value) > OBJECT_BYTES:
+            return None
         try:
             found = orjson.loads(value)
         except orjson.JSONDecodeError:
