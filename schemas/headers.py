@@ -35,6 +35,15 @@ CE_RULE: Final = "ce_weftrule"
 CE_SIZE: Final = "ce_weftsize"  # bytes of the original value
 CE_SHA256: Final = "ce_weftsha256"  # of the original value, hex
 
+# on a dead letter whose key was cut, or whose headers are not all there
+CE_KEY_SIZE: Final = "ce_weftkeysize"  # bytes of the original key
+CE_KEY_SHA256: Final = "ce_weftkeysha256"  # of the original key, hex
+CE_HEADERS: Final = "ce_weftheaders"  # why: `unreadable` or `cut`
+CE_HEADERS_SIZE: Final = "ce_weftheaderssize"  # bytes of the names and values of those that were cut
+
+UNREADABLE: Final = (CE_HEADERS, b"unreadable")  # stands for headers that can't be read: a name is not UTF-8
+CUT: Final = (CE_HEADERS, b"cut")  # they were too large for a letter; the first of them are there
+
 SPECVERSION: Final = "1.0"
 WEFT_PREFIX: Final = "ce_weft"  # a redriven letter loses these, and gets its own
 

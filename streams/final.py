@@ -11,9 +11,6 @@ from processors.step import Batch, Rows, Trip
 from schemas.vocabulary import Reason, Verdict
 from streams.stepping import Fate, Journey
 
-HEADROOM_BYTES = 65_536
-"""That an outcome topic's records may have beyond the input's."""
-
 Final = tuple[Fate, Sequence[bytes]]
 """A fate, and the encoded results if its verdict is `result`."""
 
@@ -37,11 +34,7 @@ def finals(journey: Journey, now_ms: int) -> Iterator[Final]:
 def _results(flow: Flow, fate: Fate) -> Iterator[Final]:
     """Encode; where a row doesn't fit, halve until it is alone."""
     try:
-        values = flow.result.encode(fate.batch.columns)
-        most = flow.limits.value_bytes + HEADROOM_BYTES
-        if any(len(value) > most for value in values):
-            raise ValueError(f"encoded it has over {most} bytes")
-        yield fate, values
+        yield fate, flow.result.encode(fate.batch.columns)
     except ValueError as misfit:
         rows = np.arange(len(fate.batch))
         if len(rows) == 1:

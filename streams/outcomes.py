@@ -1,26 +1,29 @@
 """Turns fates into what is written: the records of the outcome topics, and the ledger's columns beside them.
 
 Results and details show the columns that a row left the steps with, as policies hid them. Quarantined records and dead letters are the
-original event.
+original event. A row whose record would be too large for its topic ends as a dead letter instead, which is cut until it fits: no size
+can make a transaction fail again and again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import assert_never
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.log import Outgoing
 from processors.flow.compiled import Flow, Notes
 from processors.flow.writers import STEP, WHY
 from processors.step import DEGRADED, MODEL, RULE, Batch
 from schemas.headers import AVRO
-from schemas.vocabulary import Verdict
+from schemas.vocabulary import Reason, Verdict
 from streams.final import finals
 from streams.letters import letters
-from streams.stamps import event_ids, stamps
+from streams.room import Rooms
+from streams.stamps import RULE_CHARS, event_ids, stamps
 from streams.stepping import Fate, Journey
 from streams.waiting import parked
 
@@ -57,26 +60,34 @@ class Endings:
         return cls(journey, cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), np.zeros(rows, bool))
 
 
-def endings(journey: Journey, notes: Notes, now_ms: int) -> Endings:
+def endings(journey: Journey, notes: Notes, now_ms: int, rooms: Rooms | None = None) -> Endings:
     """Write down what became of each row. `notes` encodes the details, in one schema whatever the row's flow version."""
     found = Endings.blank(journey)
     for fate, values in finals(journey, now_ms):
-        _write(found, fate, values, now_ms)
-        found.details[fate.batch.origin] = _details(journey.flow, notes, fate)
+        for ended in _ended(journey.flow, fate, values, now_ms, rooms or Rooms()):
+            _write(found, ended)
+            found.details[ended.fate.batch.origin] = _details(journey.flow, notes, ended.fate)
     return found
 
 
-def _write(found: Endings, fate: Fate, values: Sequence[bytes], now_ms: int) -> None:
-    """One fate: its ledger columns and its record for each row, if its verdict has one."""
-    flow, at = found.journey.flow, fate.batch.origin
-    ids = event_ids(flow, fate.batch)
+class _Ended(NamedTuple):
+    """Rows of one fate, their event ids, and their records if the verdict has any."""
+
+    fate: Fate
+    ids: Sequence[str]
+    outgoing: Outgoing | None
+
+
+def _write(found: Endings, ended: _Ended) -> None:
+    """The ledger's columns, and the records."""
+    fate, ids, outgoing = ended
+    at = fate.batch.origin
     found.verdicts[at] = fate.verdict.value
     found.reasons[at] = fate.reason.value
-    found.rules[at] = fate.rule or _column(fate.batch, RULE, "")
+    found.rules[at] = fate.rule[:RULE_CHARS] or _column(fate.batch, RULE, "")
     found.models[at] = _column(fate.batch, MODEL, "")
     found.degraded[at] = _column(fate.batch, DEGRADED, False)
     found.event_ids[at] = ids
-    outgoing = _record(flow, fate, ids, values, now_ms)
     if outgoing is not None:
         found.outgoing.append(outgoing)
         found.output_keys[at] = outgoing.keys
@@ -84,7 +95,26 @@ def _write(found: Endings, fate: Fate, values: Sequence[bytes], now_ms: int) -> 
         found.has_output[at] = True
 
 
-def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes], now_ms: int) -> Outgoing | None:
+def _ended(flow: Flow, fate: Fate, values: Sequence[bytes], now_ms: int, rooms: Rooms) -> Iterator[_Ended]:
+    """The fate with its records; rows whose record its topic does not take, as dead letters."""
+    ids = event_ids(flow, fate.batch)
+    outgoing = _record(flow, fate, ids, values, now_ms, rooms)
+    large = np.empty(0, np.int64) if outgoing is None or fate.verdict in _LETTERS else rooms.without(outgoing)
+    if outgoing is None or not len(large):
+        yield _Ended(fate, ids, outgoing)
+        return
+    sentence = f"its {fate.verdict.value} would be larger than the {rooms.of(outgoing.topic)} bytes that {outgoing.topic} takes"
+    refused = replace(fate.part(large), verdict=Verdict.DEAD_LETTER, reason=Reason.TOO_LARGE, sentence=sentence, sentences=None)
+    yield _Ended(refused, [ids[row] for row in large], letters(flow, refused, rooms))
+    fits = np.setdiff1d(np.arange(len(fate.batch)), large)
+    if len(fits):
+        yield from _ended(flow, fate.part(fits), [values[row] for row in fits] if len(values) else (), now_ms, rooms)
+
+
+_LETTERS = frozenset({Verdict.DEAD_LETTER, Verdict.UNREADABLE})
+
+
+def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes], now_ms: int, rooms: Rooms) -> Outgoing | None:
     """A record for each row of the fate, or None where the verdict has none."""
     intake, rows = fate.batch.intake, fate.batch.origin
     match fate.verdict:
@@ -95,7 +125,7 @@ def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes],
             stamped = stamps(flow, fate, ids, "weft.quarantine", "")
             return Outgoing(flow.topics.quarantine, [intake.keys[row] for row in rows], [intake.values[row] for row in rows], stamped)
         case Verdict.DEAD_LETTER | Verdict.UNREADABLE:
-            return letters(flow, fate)
+            return letters(flow, fate, rooms)
         case Verdict.RETRY | Verdict.REVIEW:
             return parked(flow, fate, stamps(flow, fate, ids, f"weft.{fate.verdict.value}", AVRO), now_ms)
         case Verdict.FILTERED | Verdict.SUPERSEDED:
@@ -110,6 +140,8 @@ def _column(batch: Batch, name: str, default: str | bool) -> list[str | bool] | 
     if at < 0:
         return default
     column = batch.columns.column(at)
+    if pa.types.is_string(column.type):  # a plugin's may be of any length, and a leaf has a bound
+        column = pc.utf8_slice_codeunits(column, 0, RULE_CHARS)
     values: list[str | bool] = (column.fill_null(default) if column.null_count else column).to_pylist()
     return values
 
@@ -119,7 +151,7 @@ def _details(flow: Flow, notes: Notes, fate: Fate) -> Sequence[bytes]:
     columns = fate.batch.columns
     if fate.verdict is not Verdict.RESULT:
         step = flow.steps[fate.step].name if fate.step < len(flow.steps) else "result"
-        why = [fate.why(row)[:WHY_CHARS] for row in range(len(fate.batch))]
+        why = [fate.why(row)[:WHY_CHARS].encode(errors="replace").decode() for row in range(len(fate.batch))]
         extra = {STEP: pa.array([step] * len(why), pa.string()), WHY: pa.array(why, pa.string())}
         names = [*columns.schema.names, *extra]
         columns = pa.RecordBatch.from_arrays([*columns.columns, *extra.values()], names=names)

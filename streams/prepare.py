@@ -14,6 +14,7 @@ from schemas.positions import Source
 from streams.ledger.block import Content
 from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests
 from streams.outcomes import Endings, endings
+from streams.room import Rooms
 from streams.work import Prepared, Span, Work
 
 
@@ -26,13 +27,13 @@ class _Part:
     details: Sequence[bytes]
 
 
-def prepare(work: Work, notes: Notes, now_ms: int) -> Prepared:
+def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None) -> Prepared:
     """Write down the fates of a stepped batch."""
     outgoing = list(work.extra)
     parts: dict[Source, list[_Part]] = {source: [] for source in work.spans}
     verdicts: Counter[tuple[str, str, str]] = Counter()
     for journey in work.journeys:
-        ended = endings(journey, notes, now_ms)
+        ended = endings(journey, notes, now_ms, rooms)
         outgoing += ended.outgoing
         verdicts.update(zip(ended.verdicts.tolist(), ended.reasons.tolist(), ended.rules.tolist(), strict=True))
         for source, part in _parts(ended).items():

@@ -16,8 +16,12 @@ Stamped = list[list[tuple[str, bytes | None]]]
 
 ID_CHARS = 1_000
 """A longer event id would burst headers and leaves: the root position stands for it."""
+RULE_CHARS = 1_000
+"""Of a rule's name; flows' own are shorter, a step of a plugin may give any."""
 CARRIED_BYTES = 4_096
 """A longer header is not carried on."""
+
+_TIME_CHARS = {"s": 19, "ms": 23, "us": 26, "ns": 29}
 
 CARRIED = {
     names.CE_SUBJECT: names.CE_SUBJECT,
@@ -73,7 +77,7 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
     if content_type:
         constant.append((names.CONTENT_TYPE, content_type.encode()))
     if fate.reason:
-        constant += [(names.CE_REASON, fate.reason.value.encode()), (names.CE_RULE, fate.rule.encode())]
+        constant += [(names.CE_REASON, fate.reason.value.encode()), (names.CE_RULE, fate.rule[:RULE_CHARS].encode(errors="replace"))]
     keys = idempotency_keys(flow.topics.input, ids, flow.name)
     stamped: Stamped = [
         [
@@ -93,13 +97,13 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
 
 
 def _add_times(stamped: Stamped, flow: Flow, batch: Batch) -> None:
-    """`ce_time`, where the flow declares the event's time and the row has it (RFC 3339)."""
+    """`ce_time` as precise as the column, where the flow declares the event's time and the row has one that RFC 3339 can write."""
     at = -1 if flow.time_column is None else batch.columns.schema.get_field_index(flow.time_column)
-    if at < 0 or not pa.types.is_timestamp(batch.columns.schema.field(at).type):
+    if at < 0 or not pa.types.is_timestamp(type_ := batch.columns.schema.field(at).type):
         return
-    values = batch.columns.column(at).cast(pa.timestamp("ms")).to_numpy(zero_copy_only=False)
-    for mine, text in zip(stamped, np.datetime_as_string(values, unit="ms").tolist(), strict=True):
-        if text != "NaT":
+    texts = np.datetime_as_string(batch.columns.column(at).to_numpy(zero_copy_only=False), unit=type_.unit).tolist()
+    for mine, text in zip(stamped, texts, strict=True):
+        if len(text) == _TIME_CHARS[type_.unit]:  # else it is none, or of a year before 0 or after 9999
             mine.append((names.CE_TIME, f"{text}Z".encode()))
 
 

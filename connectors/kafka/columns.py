@@ -8,6 +8,7 @@ import numpy.typing as npt
 from confluent_kafka import Message, TopicPartition
 
 from connectors.log import Headers, Records
+from schemas.headers import UNREADABLE
 from schemas.positions import Source
 
 
@@ -59,7 +60,15 @@ class _Headers(Sequence[Headers]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[Headers]: ...
     def __getitem__(self, at: int | slice) -> Headers | Sequence[Headers]:
-        return _Headers(self._messages[at]) if isinstance(at, slice) else self._messages[at].headers() or []
+        return _Headers(self._messages[at]) if isinstance(at, slice) else _read(self._messages[at])
+
+
+def _read(message: Any) -> Headers:
+    try:
+        headers: Headers | None = message.headers()
+    except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8: the client gives none of the record's headers
+        return [UNREADABLE]
+    return headers or []
 
 
 def _integers(values: Iterable[Any], length: int) -> npt.NDArray[np.int64]:

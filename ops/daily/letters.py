@@ -29,6 +29,8 @@ class Letter:
     generation: int | None  # None: it can't be redriven, for it never was an event of the flow
     size: int | None  # bytes of the original, where the value was cut
     sha256: str
+    key_size: int | None = None  # bytes of the original, where the key was cut
+    lacks_headers: bool = False  # they were cut
 
     @classmethod
     def of(cls, row: Row) -> "Letter | None":
@@ -48,6 +50,8 @@ class Letter:
                 None if redrive == NEVER else int(redrive),
                 None if size is None else int(size),
                 told.get(names.CE_SHA256, ""),
+                None if names.CE_KEY_SIZE not in told else int(told[names.CE_KEY_SIZE]),
+                names.CUT in row.headers,
             )
         except (KeyError, ValueError):
             return None

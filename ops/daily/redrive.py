@@ -11,13 +11,15 @@ from connectors.log import Outgoing
 from ops.daily.desk import Desk
 from ops.daily.leaves import TIMEOUT_S, awaited, ends
 from ops.daily.letters import Letter
-from ops.daily.rows import at
+from ops.daily.rows import Row, at
+from processors.steps.decode import KEY_BYTES
 from schemas import pending
-from schemas.headers import CE_ID, WEFT_PREFIX
+from schemas.headers import CE_ID, UNREADABLE, WEFT_PREFIX
 from schemas.pending import Pending
 from schemas.positions import Position
 from schemas.vocabulary import Verdict
 from streams.ledger.leaf import Leaf
+from streams.room import headers_size
 
 STARTED, SUPERSEDED, WAITING, REFUSED = "started", "superseded", "waiting", "refused"
 
@@ -84,11 +86,14 @@ async def _pending(desk: Desk, letter: Letter) -> Pending | str:
         return f"its event is of {letter.root.topic}, not of {flow.topics.input}"
     if letter.generation >= flow.limits.redrives:
         return f"it was redriven {letter.generation} times, limits.redrives allows {flow.limits.redrives}"
-    value = letter.row.value if letter.size is None else await _original(desk, letter)
-    if isinstance(value, str):
-        return value
-    now_ms = time.time_ns() // 1_000_000
-    given = [pair for pair in letter.row.headers if not pair[0].startswith(WEFT_PREFIX)]
+    if letter.key_size is not None:
+        return f"its key has {letter.key_size:,} bytes, and at most {KEY_BYTES:,} may be"
+    whole = letter.row if letter.size is None and not letter.lacks_headers else await _original(desk, letter)
+    if isinstance(whole, str):
+        return whole
+    value, now_ms = whole.value, time.time_ns() // 1_000_000
+    headers = whole.headers if letter.lacks_headers else letter.row.headers
+    given = [pair for pair in headers if not pair[0].startswith(WEFT_PREFIX) or pair == UNREADABLE]
     named = (dict(given).get(CE_ID) or b"").decode(errors="replace")
     return Pending(
         root=letter.root,
@@ -108,16 +113,18 @@ async def _pending(desk: Desk, letter: Letter) -> Pending | str:
     )
 
 
-async def _original(desk: Desk, letter: Letter) -> bytes | str | None:
-    """The value of an event whose letter was cut; a sentence where it is gone."""
+async def _original(desk: Desk, letter: Letter) -> Row | str:
+    """The event whose letter was cut; a sentence where it is gone."""
     if (letter.size or 0) > desk.flow.limits.value_bytes:
         return f"its value has {letter.size:,} bytes, limits.value_bytes still allows {desk.flow.limits.value_bytes:,}"
     row = await at(desk.reader, letter.root)
     if row is None:
-        return f"its value was cut, and the original at {letter.root} is no longer there (retention)"
-    if hashlib.sha256(row.value or b"").hexdigest() != letter.sha256:
-        return f"its value was cut, and what stands at {letter.root} is not the original (the topic was made anew?)"
-    return row.value
+        return f"it was cut, and the original at {letter.root} is no longer there (retention)"
+    if (size := headers_size(row.headers)) > desk.flow.limits.value_bytes:
+        return f"its headers have {size:,} bytes, and at most limits.value_bytes ({desk.flow.limits.value_bytes:,}) may be sent again"
+    if letter.size is not None and hashlib.sha256(row.value or b"").hexdigest() != letter.sha256:
+        return f"it was cut, and what stands at {letter.root} is not the original (the topic was made anew?)"
+    return row
 
 
 def _told(letter: Letter, leaf: Leaf | None, position: Position) -> Redriven:

@@ -18,6 +18,8 @@ from schemas.errors import FlowError
 from schemas.vocabulary import Reason, Verdict
 
 Tombstones = Literal["filtered", "dead-letter"]
+KEY_BYTES = 65_536
+"""A key is copied to whatever an event ends as: one with a larger key is a dead letter."""
 _VALUE_BYTES = 1_048_576
 
 
@@ -43,13 +45,15 @@ class DecodeStep:
     stateful: bool = False
 
     async def run(self, batch: Batch, state: State) -> Stepped:
-        """Take out what has no value or too large a one, and decode the rest."""
-        taken = batch.intake.values
-        values: Sequence[bytes | None] = taken if len(taken) == len(batch) else [taken[row] for row in batch.origin.tolist()]
+        """Take out what has no value, or too large a key or value, and decode the rest."""
+        keys, values = (
+            given if len(given) == len(batch) else [given[row] for row in batch.origin.tolist()]
+            for given in (batch.intake.keys, batch.intake.values)
+        )
         leaves: list[Leave] = []
         kept = np.arange(len(values), dtype=np.int64)
-        if not self._plain(values):
-            kept, leaves = self._unfit(values)
+        if not self._plain(keys, values):
+            kept, leaves = self._unfit(keys, values)
             values = [values[row] for row in kept.tolist()]
         decoded = self.decoder.decode([value for value in values if value is not None] if leaves else values)  # type: ignore[arg-type]
         leaves += _broken(decoded.bad, kept)
@@ -57,24 +61,33 @@ class DecodeStep:
         left = replace(batch, columns=decoded.columns, origin=batch.origin[rows])
         return Stepped(left, tuple(leaves), state, counts={"undecodable": float(len(decoded.bad))} if decoded.bad else {})
 
-    def _plain(self, values: Sequence[bytes | None]) -> bool:
+    def _plain(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
         """Whether every row has a value, and none is too large."""
         try:
-            return max(map(len, values), default=0) <= self.value_bytes  # type: ignore[arg-type]
+            fits = max(map(len, values), default=0) <= self.value_bytes  # type: ignore[arg-type]
         except TypeError:
             return False
+        return fits and max(map(len, filter(None, keys)), default=0) <= KEY_BYTES
 
-    def _unfit(self, values: Sequence[bytes | None]) -> tuple[Rows, list[Leave]]:
+    def _unfit(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> tuple[Rows, list[Leave]]:
         """The rows to decode, and those that leave before."""
-        sizes = np.fromiter((-1 if value is None else len(value) for value in values), np.int64, len(values))
-        empty, large = np.flatnonzero(sizes < 0), np.flatnonzero(sizes > self.value_bytes)
+        named, sizes = _sizes(keys), _sizes(values)
+        hard = named > KEY_BYTES
+        empty, large = np.flatnonzero((sizes < 0) & ~hard), np.flatnonzero((sizes > self.value_bytes) & ~hard)
         leaves = []
+        if hard.any():
+            sentences = [f"the key has {size} bytes, and at most {KEY_BYTES} may be" for size in named[hard].tolist()]
+            leaves.append(Leave(np.flatnonzero(hard), Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentences=sentences))
         if len(empty):
             leaves.append(Leave(empty, Verdict(self.tombstones), Reason.TOMBSTONE, sentence="the event has no value"))
         if len(large):
             sentences = [f"the value has {size} bytes, limits.value_bytes allows {self.value_bytes}" for size in sizes[large].tolist()]
             leaves.append(Leave(large, Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentences=sentences))
-        return np.flatnonzero((sizes >= 0) & (sizes <= self.value_bytes)), leaves
+        return np.flatnonzero((sizes >= 0) & (sizes <= self.value_bytes) & ~hard), leaves
+
+
+def _sizes(given: Sequence[bytes | None]) -> Rows:
+    return np.fromiter((-1 if one is None else len(one) for one in given), np.int64, len(given))
 
 
 def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
