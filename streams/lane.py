@@ -22,6 +22,7 @@ from streams.ownership import Ownership
 from streams.parts import LaneParts
 from streams.pauses import Pauses
 from streams.prepare import prepare
+from streams.room import Rooms
 from streams.settle import transact
 from streams.sleepers import due_records
 from streams.stepping import travel
@@ -39,6 +40,7 @@ class Lane:
         self._pauses = Pauses()
         self._admission = Admission(parts.flows, parts.reader)
         self._ownership = Ownership(parts, self._flight, self._pauses, self._admission)
+        self._rooms = Rooms()  # as the topics are at the start
         self._draining = False
         self._down: dict[str, str] = {}  # steps whose port can't be reached, and the sentence
         self._failing_since_ms: int | None = None
@@ -47,6 +49,8 @@ class Lane:
     async def start(self) -> None:
         """Join the group; partitions come with the first fetches."""
         await self._log.start(self._parts.consumed, self._ownership)
+        written = {topic for flow in self._parts.flows for topic in flow.topics.written}
+        self._rooms = Rooms(await self._log.rooms(sorted(written)))
 
     async def run(self) -> None:
         """All loops in one, until drained."""
@@ -187,8 +191,10 @@ class Lane:
             while self.flow.order == "key" and await self._cut(work):
                 work.journeys[:] = ended
                 await self._step(work)
-            work.prepared = prepare(work, self.flow.details, self._clock.now_ms())
+            work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms)
         finally:
+            if work.void:
+                self._down.clear()  # those that still wait say so again
             work.is_ready()
 
     async def _step(self, work: Work) -> None:
@@ -215,7 +221,7 @@ class Lane:
         """A port is down: the batch waits, the flight fills up, the partitions pause."""
         if step not in self._down:
             self._watch.failed(f"{step}: {error.sentence}")
-        self._down[step] = error.sentence
+        self._down[step] = f"{error.sentence}; {error.hint}" if error.hint else error.sentence
         await self._clock.sleep(self._bounds.poll_s)
 
     async def _settle(self, work: Work) -> None:
