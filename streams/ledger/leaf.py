@@ -84,9 +84,31 @@ class Leaf:
         Raises:
             ValueError: it is no leaf of this version.
         """
-        if not isinstance(fields, list) or len(fields) != FIELDS or fields[0] != VERSION:
+        if not well_typed(fields):
             raise ValueError("not a leaf of a version known here")
         return cls(Position(*fields[1]), Position(*fields[2]), *fields[3:])
+
+
+_TYPES = (int, list, list, int, int, str, str, str, str, str, str, bool, bytes, bytes, bytes, bytes)
+_PLACE = (str, int, int)
+
+
+def well_typed(fields: Any) -> bool:
+    """Whether decoded CBOR has the fields of a leaf, with the types, sizes and ranges that docs/ledger.md gives."""
+    if type(fields) is not list or tuple(map(type, fields)) != _TYPES or fields[0] != VERSION:
+        return False
+    _, own, root, generation, number, *_, taken, out, details, salt = fields
+    if tuple(map(type, own)) != _PLACE or tuple(map(type, root)) != _PLACE:
+        return False
+    if min(own[1], own[2], root[1], root[2], generation, number) < 0:
+        return False
+    return len(taken) == len(details) == 32 and len(out) in (0, 32) and len(salt) == SALT_BYTES
+
+
+def all_canonical(decoded: Sequence[Any], leaves: Sequence[bytes]) -> bool:
+    """Whether each of these is the one encoding of its fields. Types must have been checked: floats and maps have others."""
+    again = cbor2.dumps(decoded)
+    return again == _head(0x80, len(leaves)) + b"".join(leaves)
 
 
 def salts(n: int, randomness: bytes) -> list[bytes]:
@@ -144,13 +166,17 @@ def _middles(leaves: Leaves) -> list[bytes]:
 
 
 def decode(leaf: bytes) -> Leaf:
-    """Read a leaf.
+    """Read a leaf: of one decision there is only one encoding.
 
     Raises:
-        ValueError: it is none, or of a version that this code does not know.
+        ValueError: it is none, not canonical, or of a version that this code does not know.
     """
     try:
-        return Leaf.of(cbor2.loads(leaf))
+        fields = cbor2.loads(leaf)
+        read = Leaf.of(fields)
+        if not all_canonical([fields], [leaf]):
+            raise ValueError("not a leaf: it has another encoding than the one that its fields have")
+        return read
     except (cbor2.CBORDecodeError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise ValueError(f"not a leaf: {error}") from error
 

@@ -104,6 +104,41 @@ def test_other_bytes_are_no_leaf(raw: bytes) -> None:
         leaf.decode(raw)
 
 
+WHOLE: list[Any] = [1, ["t", 0, 7], ["t", 0, 7], 0, 0, "id", "f@1", "result", "", "", "", False, b"a" * 32, b"", b"d" * 32, b"s" * 16]
+
+
+def changed(at: int, field: Any) -> bytes:
+    return cbor2.dumps([*WHOLE[:at], field, *WHOLE[at + 1 :]])
+
+
+SPOILT = {
+    "bytes behind it": cbor2.dumps(WHOLE) + b"\0",
+    "an indefinite length": b"\x9f" + cbor2.dumps(WHOLE)[1:] + b"\xff",
+    "a long head": b"\x98\x10" + cbor2.dumps(WHOLE)[1:],
+    "a long number": b"\x90\x18\x01" + cbor2.dumps(WHOLE)[2:],
+    "a reference to a shared value": changed(1, cbor2.CBORTag(28, WHOLE[1])).replace(b"\x83at\0\x07", b"\xd8\x1d\0"),
+    "a version that is true": changed(0, True),
+    "a version that is a float": changed(0, 1.0),
+    "a generation below zero": changed(3, -5),
+    "a pass that is true": changed(4, True),
+    "an offset below zero": changed(1, ["t", 0, -1]),
+    "a partition of text": changed(2, ["t", "0", 7]),
+    "a position too long": changed(2, ["t", 0, 7, 7]),
+    "a verdict that is a list": changed(7, ["result"]),
+    "a degraded that is a number": changed(11, 0),
+    "an input digest too short": changed(12, b"a" * 31),
+    "an output digest too short": changed(13, b"a"),
+    "a salt of text": changed(15, "s" * 16),
+}
+
+
+@pytest.mark.parametrize("raw", SPOILT.values(), ids=SPOILT.keys())
+def test_a_leaf_that_is_not_in_its_one_form_is_none(raw: bytes) -> None:
+    assert leaf.decode(cbor2.dumps(WHOLE)).position == Position("t", 0, 7)
+    with pytest.raises(ValueError, match="not a leaf"):
+        leaf.decode(raw)
+
+
 def test_columns_of_different_lengths_are_refused() -> None:
     row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
     leaves = built(Source("t", 0), "f@1", [row, row], True)

@@ -11,7 +11,7 @@ from ops.audit.report import Law, Report
 from ops.audit.verify import Verification
 from schemas.errors import UsageError
 from schemas.positions import Source
-from streams.ledger import block, checkpoint
+from streams.ledger import block, checkpoint, leaf
 from streams.ledger.key import LogKey
 from tests.contract.ledger_world import TOPICS, World
 
@@ -47,6 +47,16 @@ async def test_a_changed_block_is_found(changes: dict[str, object]) -> None:
     entry = world.broker.partition(Source(TOPICS.ledger, 0)).entries[1]
     entry.value = reencoded(entry.value or b"", **changes)
     assert Law.TREES in laws(await world.audit())
+
+
+async def test_a_leaf_in_another_encoding_than_its_own_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = leaf.encode
+    monkeypatch.setattr(leaf, "encode", lambda leaves: [raw + b"\0" for raw in encode(leaves)])
+    world = World()
+    world.settle(world.produce(0, 3))
+    report = await world.audit()
+    assert laws(report) == {Law.TREES}
+    assert any("is not in the one encoding" in sentence for _, sentence in report.findings), report.findings
 
 
 async def test_a_block_that_was_removed_is_found() -> None:
