@@ -12,11 +12,12 @@ from fastavro.schema import SchemaParseException
 from connectors.log import Reader
 from ops.audit.subject import Subject
 from schemas.codecs.single_object import HEADER_BYTES, MARKER
-from schemas.errors import FailedError
+from schemas.errors import FailedError, UsageError
 from schemas.positions import Position, Source
 from streams.ledger.block import Block, unpack
 from streams.ledger.leaf import Leaf, bounded_id, decode, encode_position
 
+SHOWN: Final = 20
 _VERIFY: Final = "weft audit verify says what else is wrong."
 _BROKEN: Final = (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError, SchemaParseException)
 
@@ -53,6 +54,22 @@ async def find(reader: Reader, subject: Subject, wanted: str) -> list[Pass]:
             "Give the event id, or the position as topic/partition/offset; the event may not be taken in yet (weft lag).",
         )
     return found
+
+
+def one_event(passes: list[Pass], wanted: str, position: Position | None = None) -> list[Pass]:
+    """The passes of one event: that with this root position where several have the id (a producer's duplicate is a second event).
+
+    Raises:
+        UsageError: several have it and none was named, or the one that was named is not among them.
+    """
+    roots = list(dict.fromkeys(one.leaf.root for one in passes))
+    if position is None and len(roots) == 1:
+        return passes
+    if position in roots:
+        return [one for one in passes if one.leaf.root == position]
+    told = f"{len(roots)} events have the id {wanted}" if position is None else f"no event at {position} has the id {wanted}"
+    shown = ", ".join(map(str, roots[:SHOWN])) + (f" and {len(roots) - SHOWN} more" if len(roots) > SHOWN else "")
+    raise UsageError(told, f"Name one with --position: {shown}")
 
 
 async def blocks(reader: Reader, ledger: Source, start: int = 0) -> AsyncIterator[tuple[Position, int, Block]]:

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from ops.audit import state
-from ops.audit.find import find
+from ops.audit.find import find, one_event
 from ops.audit.receipts import last_word, receipt
 from ops.audit.report import Report
 from ops.audit.session import Session, session, verifiers
@@ -16,7 +16,7 @@ from ops.audit.sign import sign_tails
 from ops.audit.verify import Verification
 from ops.cli.output import Json, as_json, bars, say, table
 from schemas.errors import NotProvenError, UsageError
-from schemas.positions import Source
+from schemas.positions import Position, Source
 from schemas.vocabulary import Exit
 from streams.ledger.checkpoint import Head
 from streams.ledger.key import LogKey
@@ -91,10 +91,13 @@ def show(report: Report) -> None:
 def receipt_(
     flow: Flow,
     event: Annotated[str, typer.Argument(help="The event id, or its position as topic/partition/offset.")],
+    position: Annotated[
+        str | None, typer.Option(metavar="TOPIC/PARTITION/OFFSET", help="Which one is meant, where several events have the id.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write; else standard output.")] = None,
 ) -> None:
     """Make the receipt of a decision: proof that it is in the log, for anyone to check offline."""
-    text, vkey = asyncio.run(_receipt(flow, event))
+    text, vkey = asyncio.run(_receipt(flow, event, _position(position)))
     if out is None:
         typer.echo(text.decode(), nl=False)
         return
@@ -103,9 +106,16 @@ def receipt_(
     say(f"  weft audit check {out} --key {vkey}")
 
 
-async def _receipt(flow: str, event: str) -> tuple[bytes, str]:
+def _position(text: str | None) -> Position | None:
+    try:
+        return None if text is None else Position.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{text} is no position", "Write it as TOPIC/PARTITION/OFFSET, as weft explain does.") from error
+
+
+async def _receipt(flow: str, event: str, position: Position | None) -> tuple[bytes, str]:
     async with session(load(), flow) as opened:
-        wanted = last_word(await find(opened.reader, opened.subject, event))
+        wanted = last_word(one_event(await find(opened.reader, opened.subject, event), event, position))
         made = await receipt(opened.reader, opened.subject, wanted)
         return made.encode(), str(opened.subject.verifiers(wanted.origin)[0])
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.audit.find import find, readable
+from ops.audit.find import find, one_event, readable
 from ops.audit.receipts import last_word, receipt
 from ops.audit.sign import sign_tails
-from schemas.errors import FailedError, NotProvenError
+from schemas.errors import FailedError, NotProvenError, UsageError
 from schemas.positions import Position, Source
 from streams.ledger import checkpoint, leaf, merkle
 from streams.ledger.key import LogKey
@@ -158,6 +158,19 @@ async def test_a_receipt_needs_only_what_retention_left_of_the_ledger() -> None:
     (one,) = await find(world.reader, world.subject, rows[25].event)
     made_after = await receipt(world.reader, world.subject, one)
     assert verifier.verify(made_after.encode(), str(world.key.verifier(one.origin)))["event"] == rows[25].event
+
+
+async def test_of_several_events_with_one_id_the_receipt_is_of_the_one_that_is_named() -> None:
+    world = World()
+    (one, other) = (replace(row, event="twice") for row in world.produce(0, 2))
+    world.settle([one, other])
+    passes = await find(world.reader, world.subject, "twice")
+    with pytest.raises(UsageError, match="2 events have the id twice") as refused:
+        one_event(passes, "twice")
+    assert f"{one.position}, {other.position}" in refused.value.hint
+    assert [found.leaf.root for found in one_event(passes, "twice", other.position)] == [other.position]
+    with pytest.raises(UsageError, match="no event at flights/0/7 has the id twice"):
+        one_event(passes, "twice", Position("flights", 0, 7))
 
 
 def test_details_are_read_by_the_schema_that_the_block_carries() -> None:
