@@ -52,24 +52,37 @@ class Takeover:
         if mark.topic_id != extent.topic_id:
             raise self._made_again(source, extent, mark.topic_id)
         tree = mark.tree(self.log_name, self.flow, source)
-        await self._compare(source, tree)
+        block = await self._compare(source, tree)
+        if block is not None:
+            await self._unmoved(source, block.next, committed.offset)
+        elif tree.last_block < 0 and source.topic != self.latest:
+            await self._unmoved(source, min(extent.low, committed.offset), committed.offset)
         return Start(committed.offset, tree, mark.waiting)
 
-    async def _compare(self, source: Source, tree: Tree) -> None:
-        """The tree's last block must say the same; it may be gone by retention."""
+    async def _unmoved(self, source: Source, behind: int, committed: int) -> None:
+        """The ledger ends before `behind`: there the committed offset must stand, or further on where no record lies between."""
+        if committed < behind:
+            raise self._refusal(source, f"its committed offset {committed} was moved: the ledger has decided all before {behind}")
+        passed = await first_record(self.reader, source, behind) if committed > behind else None
+        if passed is not None and passed < committed:
+            raise self._refusal(source, f"its committed offset {committed} was moved: the record at {passed} was never decided")
+
+    async def _compare(self, source: Source, tree: Tree) -> Block | None:
+        """The tree's last block, which must say the same; None if there is none, or if it is gone by retention."""
         if tree.last_block < 0:
-            return
+            return None
         ledger = Source(self.ledger, source.partition)
         record = await self.reader.at(Position(*ledger, tree.last_block))
         if record is None:
             if (await self.reader.extent(ledger)).low <= tree.last_block:
                 raise self._refusal(source, f"the ledger's block at {ledger}/{tree.last_block} is not there")
-            return
+            return None
         block = _block(record.values[0])
         if block is None or block.new_size != tree.size or block.root != tree.root():
             raise self._refusal(
                 source, f"the committed tree of {tree.size} leaves differs from the ledger's block at {ledger}/{tree.last_block}"
             )
+        return block
 
     async def _recorded(self, source: Source, extent: Extent) -> Start:
         """Nothing is committed: scan the ledger for the tree, else begin one."""
@@ -95,6 +108,14 @@ class Takeover:
         return FatalError(
             f"{source} can't be continued: {what}", f"look into it; to go on and record the gap: weft flow accept-gap {self.flow} {source}"
         )
+
+
+async def first_record(reader: Reader, source: Source, start: int) -> int | None:
+    """The offset of the first committed record from `start` on."""
+    async for records in reader.read(source, start):
+        if len(records):
+            return int(records.offsets[0])
+    return None
 
 
 async def last_block(reader: Reader, ledger: Source, origin: str) -> tuple[int, Block] | None:

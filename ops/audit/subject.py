@@ -16,6 +16,7 @@ class Subject:
     topics: Topics
     log_name: str
     keys: tuple[bytes, ...]  # public keys; each signs every tree under the tree's name
+    latest: str = ""  # the topic whose tree may begin behind records that stand there (input.start)
 
     def origin(self, source: Source) -> str:
         """The name of a source's tree."""

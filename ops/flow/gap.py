@@ -36,7 +36,7 @@ async def find_gap(reader: Reader, subject: Subject, source: Source, committed: 
     if source.topic not in topics.consumed or not 0 <= source.partition < await reader.partitions(source.topic):
         raise UsageError(f"{subject.flow} does not consume {source}", f"It consumes partitions of {', '.join(topics.consumed)}.")
     try:
-        await Takeover(reader, subject.flow, subject.log_name, topics.ledger).start(source, committed)
+        await Takeover(reader, subject.flow, subject.log_name, topics.ledger, subject.latest).start(source, committed)
     except FatalError as refused:
         refusal = refused.sentence
     else:
@@ -70,6 +70,8 @@ async def _known(reader: Reader, subject: Subject, source: Source, committed: Co
     marked = _marked(subject, source, committed)
     if last is None:
         extent = await reader.extent(source)
+        if marked is not None and marked[0].size == 0 and source.topic != subject.latest:
+            return marked[0], min(marked[1], extent.low)  # a tree begins at the first record, wherever somebody moved the offset
         return marked or (Tree.empty(subject.log_name, subject.flow, source, extent.topic_id), extent.low)
     offset, block = last
     if marked is not None and marked[0].size > block.new_size:  # to go on from fewer leaves would sign sizes a second time

@@ -13,6 +13,8 @@ from ops.audit.subject import Subject
 from ops.flow.gap import find_gap
 from schemas.errors import FatalError
 from schemas.positions import Source
+from streams.ledger.mark import Mark
+from streams.ledger.tree import Tree
 from streams.takeover import Takeover
 from tests.simulation.small import PARTITIONS, World, running, small_flow, until
 
@@ -71,3 +73,27 @@ async def test_what_waits_on_other_topics_is_read_from_its_beginning_though_a_fl
     world = World()
     await world.send([1, 2, 3], topic="f.retry.a")
     assert (await takeover(world.broker, "in").start(Source("f.retry.a", 0), None)).offset == 0
+
+
+async def test_an_offset_moved_by_hand_is_refused_whichever_way_and_a_mark_at_the_ledgers_end_is_not() -> None:
+    world = await decided()
+    await world.send([6, 9, 12])
+    source = Source("in", 0)
+    start = await takeover(world.broker).start(source, None)
+    mark = Mark.of(start.tree).encode()
+    assert (await takeover(world.broker).start(source, Commit(source, 3, mark))).offset == 3
+    for moved, why in ((1, "has decided all before 3"), (4, "the record at 3 was never decided")):
+        with pytest.raises(FatalError, match=why) as refused:
+            await takeover(world.broker).start(source, Commit(source, moved, mark))
+        assert "weft flow accept-gap f in/0" in refused.value.hint
+
+
+async def test_a_mark_of_no_leaves_behind_the_first_record_is_refused_unless_the_flow_begins_at_the_latest_event() -> None:
+    world = World()
+    await world.send(range(20, 29))
+    source, extent = Source("in", 0), await MemoryReader(world.broker).extent(Source("in", 0))
+    mark = Mark.of(Tree.empty("weft", "f", source, extent.topic_id)).encode()
+    with pytest.raises(FatalError, match="the record at 0 was never decided"):
+        await takeover(world.broker).start(source, Commit(source, 2, mark))
+    assert (await takeover(world.broker).start(source, Commit(source, 0, mark))).offset == 0
+    assert (await takeover(world.broker, "in").start(source, Commit(source, 2, mark))).offset == 2
