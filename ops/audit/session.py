@@ -11,7 +11,7 @@ from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Reader
 from ops.audit.subject import Subject
-from ops.flow.applied import applied_now, topics_now
+from ops.flow.applied import applied_now, latest_now, topics_now
 from ops.stack.local import LocalStack
 from processors.flow.check import check
 from processors.flow.project import project
@@ -54,10 +54,10 @@ async def session(settings: Settings, flow: str, vkeys: Sequence[str] = ()) -> A
         except UnreachableError:
             check(files, flow)  # whether there is such a flow at all
             raise
-        topics = topics_now(applied, files, flow)
+        topics, latest = topics_now(applied, files, flow), latest_now(applied, files, flow)
         keys = tuple({verifier.public for verifier in verifiers(vkeys)}) or (LogKey.load(settings.log_key_file).verifier(flow).public,)
         note = "" if applied.versions(flow) else f"{flow} was never applied here: its topics are those of the project's file."
-        yield Session(settings, Subject(flow, topics, settings.log_name, keys), reader, note)
+        yield Session(settings, Subject(flow, topics, settings.log_name, keys, latest), reader, note)
     finally:
         await reader.close()
 

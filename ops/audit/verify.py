@@ -21,6 +21,7 @@ from ops.audit.subject import Subject
 from schemas.positions import Source
 from streams.clock import Clock, SystemClock
 from streams.ledger.block import Block, unpack
+from streams.takeover import first_record
 
 GRACE_MS: Final = 10_000  # a younger head may not be signed yet
 PAUSE_S: Final = 1.0  # markers of one transaction reach its partitions within this
@@ -134,12 +135,25 @@ class Verification:
         origin, source = block.origin, block.source
         if origin not in self.growths:
             self.growths[origin] = Growth(origin, source, self.report, self.signed.heads[origin])
-            low = (await self.reader.extent(source)).low
-            if low < block.first and block.old_size == 0:
-                self.report.note(f"{source}: the flow began at offset {block.first}; what stands before was never its to decide.")
+            if block.old_size == 0:
+                await self._begun(source, block)
         if origin not in self.consumed:
             self.consumed[origin] = Consumed(self.reader, source, block.first, self.report)
         return self.growths[origin], self.consumed[origin]
+
+    async def _begun(self, source: Source, block: Block) -> None:
+        """A new tree begins at the first record that is there, unless the flow says otherwise: the low watermark only grows."""
+        extent, first = await self.reader.extent(source), block.first
+        low = extent.low if extent.topic_id == block.topic_id else first  # else it was made again: Consumed tells that
+        if low < first and source.topic == self.subject.latest:
+            self.report.note(f"{source}: the flow began at offset {first}; what stands before was never its to decide.")
+        elif low < first:
+            before = await first_record(self.reader, source, low)
+            if before is not None and before < first:
+                sentence = (
+                    f"{source}: the tree begins at offset {first}, and records stand before it, from {before} on: they were never consumed."
+                )
+                self.report.find(Law.RECORDS, sentence)
 
     async def _end(self) -> None:
         """What only the whole shows."""

@@ -11,7 +11,7 @@ from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Publisher, Reader
 from ops.audit.subject import Subject
-from ops.flow.applied import applied_now, topics_now
+from ops.flow.applied import applied_now, latest_now, topics_now
 from ops.flow.offline import FixedScore, parts
 from ops.run.preparing import addresses
 from processors.flow.bundle import Bundle
@@ -80,7 +80,7 @@ async def desk(settings: Settings, flow: str) -> AsyncIterator[Desk]:
             raise UsageError(f"the flow {flow} is not applied", f"run: weft flow apply {flow}")
         flows = _compiled(bundles, parts(project, FixedScore(0.0), {}))
         keys = (LogKey.load(settings.log_key_file).verifier(flow).public,) if settings.log_key_file.exists() else ()
-        subject = Subject(flow, topics_now(applied, project, flow), settings.log_name, keys)
+        subject = Subject(flow, topics_now(applied, project, flow), settings.log_name, keys, latest_now(applied, project, flow))
         yield Desk(flows, reader, publisher, subject, *_readings(FrozenProject(Bundle.decode(bundles[0]).files, project), flow))
     finally:
         await publisher.close()

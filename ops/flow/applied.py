@@ -7,6 +7,7 @@ from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle
 from processors.flow.check import check
 from processors.flow.compiled import Topics, together
 from processors.flow.project import Project
+from processors.flow.spec import FlowFile
 from processors.flow.topics import topics_of
 from schemas.errors import FlowError
 
@@ -29,12 +30,27 @@ def topics_now(applied: Applied, project: Project, flow: str) -> Topics:
     return together([_topics(versions[0]), *(topics for value in versions[1:] if (topics := _topics_if_readable(value)))])
 
 
+def latest_now(applied: Applied, project: Project, flow: str) -> str:
+    """The input topic, if any version of the flow that may have been its first begins at the latest event; else empty."""
+    versions = applied.versions(flow)
+    readable = (
+        [declared for value in versions if (declared := _declared_if_readable(value))] if versions else [check(project, flow).sound()]
+    )
+    return next((declared.input.topic for declared in readable if declared.input.start == "latest"), "")
+
+
 def _topics(value: bytes) -> Topics:
     return topics_of(Bundle.decode(value).declared())
 
 
 def _topics_if_readable(value: bytes) -> Topics | None:
+    """None where not even a worker knows where its rows may wait."""
+    declared = _declared_if_readable(value)
+    return topics_of(declared) if declared is not None else None
+
+
+def _declared_if_readable(value: bytes) -> FlowFile | None:
     try:
-        return _topics(value)
-    except FlowError:  # not even a worker knows where its rows may wait
+        return Bundle.decode(value).declared()
+    except FlowError:
         return None

@@ -1,14 +1,18 @@
 """What verify says of records that are lost: with somebody who accepted it, and without."""
 
+from dataclasses import replace
+
 import pytest
 
 from connectors.log import Commit, Outgoing
 from ops.audit.report import Law
+from ops.audit.verify import Verification
 from ops.flow.gap import Gap, find_gap
 from schemas.errors import UsageError
 from schemas.positions import Source
 from streams.ledger import block
 from streams.ledger.mark import Mark
+from streams.ledger.tree import Tree
 from tests.contract.ledger_world import TOPICS, World
 
 SOURCE = Source(TOPICS.input, 0)
@@ -115,3 +119,72 @@ async def test_a_topic_made_again_is_a_finding_until_somebody_accepts_the_loss()
     assert report.proven, report.findings
     assert (report.counts["lost"], report.counts["gone"], report.counts["records"]) == (10, 0, 3)
     assert any("was given up: ada: so be it" in note for note in report.notes), report.notes
+
+
+async def begun_at_two() -> World:
+    """A flow whose first tree begins behind two records that nobody decided."""
+    world = World()
+    rows = world.produce(0, 5)
+    world.next[SOURCE] = 2
+    world.settle(rows[2:])
+    return world
+
+
+async def test_records_before_the_beginning_of_a_tree_were_never_consumed_and_that_is_found() -> None:
+    world = await begun_at_two()
+    report = await world.audit()
+    assert report.found == {Law.RECORDS: 1}
+    assert "flights/0: the tree begins at offset 2, and records stand before it, from 0 on" in report.findings[0][1]
+
+
+async def test_records_of_a_topic_that_was_made_again_do_not_stand_before_the_tree_of_the_one_that_was_deleted() -> None:
+    world = await begun_at_two()
+    world.broker.delete(TOPICS.input)
+    world.broker.create(TOPICS.input, world.partitions)
+    world.produce(0, 1)
+    report = await world.audit()
+    assert not any("the tree begins" in sentence for _, sentence in report.findings), report.findings
+    assert any("deleted and made again" in sentence for _, sentence in report.findings), report.findings
+
+
+async def test_what_stands_before_a_flow_that_begins_at_the_latest_event_is_a_note() -> None:
+    world = await begun_at_two()
+    await world.signer.flush()
+    subject = replace(world.subject, latest=TOPICS.input)
+    report = await Verification(world.reader, subject, clock=world.clock).run()
+    assert report.proven, report.findings
+    assert any("the flow began at offset 2" in note for note in report.notes), report.notes
+
+
+async def test_what_waits_on_other_topics_is_consumed_from_its_beginning_though_the_flow_begins_at_the_latest_event() -> None:
+    world = World()
+    (event,) = world.produce(0, 1)
+    waits = replace(event, verdict="retry")
+    world.settle([waits])
+    world.write(TOPICS.retries[0], 0, [b"k"], [b"never consumed"])
+    world.parked[waits] = world.write(TOPICS.retries[0], 0, [b"k"], [b"decision"])[0]
+    back = world.back(TOPICS.retries[0], waits, "result")
+    world.next[back.position.source] = back.position.offset
+    world.settle([back])
+    await world.signer.flush()
+    subject = replace(world.subject, latest=TOPICS.input)
+    report = await Verification(world.reader, subject, clock=world.clock).run()
+    assert any("retry.1s/0: the tree begins at offset 2" in sentence for _, sentence in report.findings), report.findings
+
+
+async def test_a_beginning_that_retention_has_deleted_is_no_finding() -> None:
+    world = await begun_at_two()
+    world.broker.partition(SOURCE).purge(2)
+    assert (await world.audit()).proven
+
+
+async def test_a_tree_whose_offset_was_moved_before_its_beginning_begins_at_the_first_record_once_accepted() -> None:
+    world = World()
+    rows = world.produce(0, 5)
+    mark = Mark.of(Tree.empty("weft", "delays", SOURCE, world.broker.topic(SOURCE.topic).topic_id)).encode()
+    gap = await find_gap(world.reader, world.subject, SOURCE, Commit(SOURCE, 2, mark))
+    assert "its committed offset 2 was moved: the record at 0 was never decided" in gap.refusal
+    assert (gap.first, gap.next) == (0, 0)
+    accept(world, gap)
+    world.settle(rows)
+    assert (await world.audit()).proven
