@@ -87,7 +87,7 @@ class Owner(Protocol):
 
 
 class Log(Protocol):
-    """One member of the group, with one transactional producer. Every call but produce may raise a LogError."""
+    """One member of the group, with one transactional producer. Every call may raise a LogError; produce only an AbortError."""
 
     async def start(self, topics: Sequence[str], owner: Owner) -> None:
         """Join the group and end what an earlier holder of this slot left open."""
@@ -116,7 +116,7 @@ class Log(Protocol):
 
         Raises:
             AbortError, OwnershipError: it did not commit; abort it.
-            FatalError: it may or may not have committed; end the process.
+            LogError: any other; it may or may not have committed: end the process.
         """
 
     async def abort(self) -> None:

@@ -13,7 +13,6 @@ CE_SOURCE: Final = "ce_source"
 CE_ID: Final = "ce_id"
 CE_TIME: Final = "ce_time"  # event time; the record's timestamp is the time of writing
 CE_SUBJECT: Final = "ce_subject"
-CE_DATASCHEMA: Final = "ce_dataschema"
 CE_CAUSATION: Final = "ce_causationid"  # the event id
 CE_CORRELATION: Final = "ce_correlationid"
 

@@ -1,4 +1,4 @@
-"""The tree of one consumed partition: never changed, only extended, so that the lane may chain trees that are not committed yet."""
+"""The tree of one consumed partition: extended into a new one, so that the committed tree stands until its successor has committed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

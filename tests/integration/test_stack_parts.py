@@ -1,7 +1,9 @@
 """The real parts of the stack: they answer, keep their data over a restart, and leave no process behind."""
 
+import socket
 import uuid
 
+import psutil
 import pytest
 import redis
 from confluent_kafka import KafkaException
@@ -45,3 +47,15 @@ def test_valkey_answers(stack: TestStack) -> None:
     assert client.set(key, b"1", nx=True, get=True, ex=60) is None
     assert client.get(key) == b"1"
     client.close()
+
+
+def test_broker_and_valkey_listen_on_loopback_only(stack: TestStack) -> None:
+    for part in stack.local.parts(["kafka", "redis"]):
+        listening = [
+            connection.laddr
+            for process in part.daemon.members()
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN or connection.type is socket.SOCK_DGRAM
+        ]
+        assert listening
+        assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
