@@ -1,6 +1,7 @@
 """Messages of the client as columns, one set for each source."""
 
 from collections.abc import Iterable, Sequence
+from operator import methodcaller
 from typing import Any, overload
 
 import numpy as np
@@ -63,11 +64,17 @@ class _Headers(Sequence[Headers]):
         return _Headers(self._messages[at]) if isinstance(at, slice) else _read(self._messages[at])
 
 
+_headers_of = methodcaller("headers")
+"""Where a name is not UTF-8, the client sets an exception and returns a list all the same. A call in bytecode does not notice once it is
+warm (from the ninth on), and then whoever reads the list ends with a segmentation fault; a call from C code is always checked."""
+
+
 def _read(message: Any) -> Headers:
     try:
-        headers: Headers | None = message.headers()
-    except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8: the client gives none of the record's headers
-        return [UNREADABLE]
+        headers: Headers | None = _headers_of(message)
+    except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8
+        headers = [UNREADABLE]
+        message.set_headers(headers)  # the client keeps a list with holes, and who reads it the next time ends with a segmentation fault
     return headers or []
 
 
