@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import grpc.aio
 import numpy as np
@@ -98,6 +99,39 @@ async def test_a_model_that_hangs_is_given_up_after_the_timeout() -> None:
     endpoint = GrpcEndpoint(f"127.0.0.1:{port}")
     with pytest.raises(FailedError, match="did not answer within 200 ms"):
         await endpoint.infer(manifest(), rows(1), 0.2)
+    await endpoint.close()
+    await server.stop(None)
+
+
+@dataclass
+class Echoing:
+    """A server of the protocol that answers 0.5 for each row, and says that a model of this version did."""
+
+    version: str
+
+    def __getattr__(self, name: str) -> object:
+        async def answer(request: protocol.ModelInferRequest, context: object) -> protocol.ModelInferResponse:
+            shape = request.inputs[0].shape
+            response = protocol.ModelInferResponse(model_name=request.model_name, model_version=self.version)
+            response.outputs.add(name="score", datatype="FP64", shape=shape)
+            response.raw_output_contents.append(np.full(shape[0], 0.5).tobytes())
+            return response
+
+        return answer
+
+
+@pytest.mark.parametrize(("version", "fits"), [("", True), ("1.0.0", True), ("1.0.1", False), ("v" * 3_000_000, False)])
+async def test_only_the_version_that_was_asked_may_answer(version: str, fits: bool) -> None:
+    server = grpc.aio.server()
+    service.add_to_server(Echoing(version), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    endpoint = GrpcEndpoint(f"127.0.0.1:{port}")
+    if fits:
+        assert (await endpoint.infer(manifest(), rows(2), 5)).model == f"{CHAMPION}@1.0.0"
+    else:
+        with pytest.raises(FailedError, match=r"was asked, and version '.{1,200}' answered"):
+            await endpoint.infer(manifest(), rows(2), 5)
     await endpoint.close()
     await server.stop(None)
 

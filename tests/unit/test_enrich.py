@@ -88,7 +88,7 @@ async def test_a_row_without_an_object_leaves_as_the_flow_says(missing: str) -> 
 @pytest.mark.parametrize(
     "value",
     [b"", b"{", b"[]", b"null", b'{"seats": "7"}', b'{"seats": null}', b'{"seats": 2147483648}', b'{"seats": true}', b'{"seats": 7.5}',
-     b'{"year": 99999999999999999999}', b"\xff", b'{"year": "\\ud800"}'],
+     b'{"year": 99999999999999999999}', b"\xff", b'{"year": "\\ud800"}', b'{"seats": 7, "more": "' + b"m" * 65_536 + b'"}'],
 )  # fmt: skip
 async def test_an_object_that_does_not_fit_its_contract_counts_as_missing(value: bytes) -> None:
     stepped = await World({"plane:N1": value}).run("N1")
