@@ -17,6 +17,10 @@ from streams.outcomes import Endings, endings
 from streams.room import Rooms
 from streams.work import Prepared, Span, Work
 
+SENTENCE_CHARS = 500  # of a signal
+SIGNALS_BYTES = 65_536
+"""Of a batch and partition: they stand in a block, which has a bound; signals beyond it are left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -96,8 +100,16 @@ def _content(span: Span, parts: Sequence[_Part], notes: Notes, signals: str) -> 
 
 def _signals(signals: Sequence[Signal], source: Source) -> str:
     mine = [
-        {"step": signal.step, "kind": signal.kind, "column": signal.column, "sentence": signal.sentence, "figures": dict(signal.figures)}
+        {
+            "step": signal.step,
+            "kind": signal.kind,
+            "column": signal.column,
+            "sentence": signal.sentence[:SENTENCE_CHARS].encode(errors="replace").decode(),
+            "figures": dict(signal.figures),
+        }
         for signal in signals
         if signal.source == source
     ]
-    return orjson.dumps(mine).decode()
+    while len(told := orjson.dumps(mine)) > SIGNALS_BYTES:
+        mine = mine[: len(mine) // 2]
+    return told.decode()

@@ -14,7 +14,7 @@ from processors.flow.project import FolderProject
 from processors.flow.registry import registry_of
 from processors.flow.writers import STEP, WHY, ResultWriter, details_writer, result_writer
 from processors.step import Batch, Intake, Rows
-from processors.steps.decode import DecodeStep, Tombstones
+from processors.steps.decode import KEY_BYTES, DecodeStep, Tombstones
 from schemas.codecs.encodings import Encoding, decoder
 from schemas.codecs.frame import Frame
 from schemas.codecs.registry import MemoryRegistry
@@ -104,10 +104,10 @@ def test_the_schema_of_details_explains_itself() -> None:
         WRITER.decode(b"\x09")
 
 
-def batch_of(values: list[bytes | None], origin: Rows | None = None) -> Batch:
+def batch_of(values: list[bytes | None], origin: Rows | None = None, keys: list[bytes | None] | None = None) -> Batch:
     count = len(values)
     zeros = np.zeros(count, np.int64)
-    intake = Intake((Source("t", 0),), np.zeros(count, np.int16), np.arange(count), zeros, [None] * count, values, None, 0)
+    intake = Intake((Source("t", 0),), np.zeros(count, np.int16), np.arange(count), zeros, keys or [None] * count, values, None, 0)
     rows = np.arange(count, dtype=np.int64) if origin is None else origin
     return Batch(pa.RecordBatch.from_pylist([{}] * len(rows), pa.schema([])), rows, intake)
 
@@ -121,7 +121,11 @@ FATES: dict[str, tuple[bytes | None, Reason]] = {
     "large": (ONE + b"x" * 100, Reason.TOO_LARGE),
     "foreign": (b"\xc3\x01" + b"z" * 20, Reason.UNKNOWN_SCHEMA),
     "empty": (b"", Reason.TRUNCATED),
+    "hard": (ONE, Reason.TOO_LARGE),
+    "hard null": (None, Reason.TOO_LARGE),
+    "hard and large": (ONE + b"x" * 100, Reason.TOO_LARGE),
 }
+KEYS = {True: b"k" * (KEY_BYTES + 1), False: b"k" * KEY_BYTES}
 
 
 @settings(deadline=None)
@@ -129,7 +133,8 @@ FATES: dict[str, tuple[bytes | None, Reason]] = {
 async def test_every_event_is_a_row_or_leaves_with_its_reason(fates: list[str], tombstones: Tombstones, data: Any) -> None:
     step = DecodeStep("decode", decoder(PLANE, "avro-single-object", built_in()), 60, tombstones)
     origin = np.array(sorted(data.draw(st.sets(st.sampled_from(range(len(fates)))))) if fates else [], np.int64)
-    stepped = await step.run(batch_of([FATES[fate][0] for fate in fates], origin), {})
+    keys = [KEYS[fate.startswith("hard")] for fate in fates]
+    stepped = await step.run(batch_of([FATES[fate][0] for fate in fates], origin, [*keys]), {})
     reasons = {int(row): leave.reason for leave in stepped.leaves for row in leave.rows}
     assert sum(len(leave.rows) for leave in stepped.leaves) == len(reasons)
     assert [reasons.get(at, Reason.NONE) for at in range(len(origin))] == [FATES[fates[row]][1] for row in origin]

@@ -1,6 +1,7 @@
 """Whatever the size of what comes in, every record that goes out fits its topic, and each event ends once."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from ops.daily.desk import Desk
 from ops.daily.letters import Letter, letters
 from ops.daily.redrive import REFUSED, WAITING, redrive
 from processors.flow.compiled import Flow, Limits
-from processors.step import Batch, Intake, Leave, State, Stepped
+from processors.step import Batch, Intake, Leave, Signal, State, Stepped
 from processors.steps.decode import KEY_BYTES
 from schemas import pending
 from schemas.headers import UNREADABLE
@@ -26,9 +27,11 @@ from schemas.positions import Source
 from schemas.vocabulary import Reason, Verdict
 from streams.letters import KEPT_BYTES, KEPT_KEY_BYTES
 from streams.outcomes import Endings, endings
+from streams.prepare import prepare
 from streams.room import Rooms, size
 from streams.stamps import Stamped
 from streams.stepping import Fate, Journey
+from streams.work import Span, Work
 from tests.simulation.small import World, running, small_flow, until
 
 LIMITS = Limits(retries_s=(1.0, 1.0), value_bytes=300_000)
@@ -200,6 +203,19 @@ async def test_a_letter_whose_headers_were_cut_is_redriven_with_all_of_them_if_t
     assert [one.outcome for one in told] == [WAITING, REFUSED, REFUSED]
     (sent,) = [pending.decode(value or b"") for value in await world.values("f.resume")]
     assert sent.headers == [("x", b"h" * 249_000)]
+
+
+@pytest.mark.parametrize(("long", "count", "told"), [(10, 3, 3), (2_000_000, 3, 3), (10, 5_000, 625)])
+def test_what_a_step_signals_has_room_in_a_block(long: int, count: int, told: int) -> None:
+    flow, source = small_flow(), Source("in", 1)
+    work = Work(0, [], {source: Span(0, 1)}, 0, {})
+    none = np.zeros(0, np.int64)
+    journey = Journey(flow, Intake((source,), np.zeros(0, np.int16), none, none, [], [], [], 0))
+    journey.signals += [Signal(source, "drift", "n", "\ud800" + "s" * long, {"psi": 1.0})] * count
+    work.journeys.append(journey)
+    signals = json.loads(prepare(work, flow.details, 0).contents[source].signals)
+    assert len(signals) == told
+    assert signals[0]["sentence"].startswith("?s")
 
 
 def test_a_letter_says_that_the_headers_could_not_be_read() -> None:
