@@ -95,7 +95,7 @@ class FetchThread:
         self._turns_done: dict[Source, int] = {}
         self._topics, self._owner = list(topics), owner
         self._loop = asyncio.get_running_loop()
-        self._consumer = Consumer(settings.member(group, slot), logger=LOGGER)
+        self._consumer = Consumer(settings.member(group, slot, topics), logger=LOGGER)
         self._ready = Ready()
         self._demand = Demand()
         self._asker: asyncio.Future[Answer] | None = None

@@ -1,8 +1,9 @@
 """How to talk to a Kafka cluster: the client's settings, each for a reason that FACTS or a measurement gave."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 Conf = dict[str, str | int | float | bool]
 
@@ -47,10 +48,15 @@ class KafkaSettings:
             "queued.max.messages.kbytes": self.prefetch_kbytes,
         }
 
-    def member(self, group: str, slot: str) -> Conf:
-        """For a member of a group: classic protocol and a static slot, so that a restart is no rebalance."""
+    def member(self, group: str, slot: str, topics: Iterable[str]) -> Conf:
+        """For a member of a group: classic protocol and a static slot, so that a restart is no rebalance.
+
+        One that comes back with other topics must be another member: the broker would hand a known one its old assignment, without asking
+        what it subscribes to now, and nobody would read what is new.
+        """
+        subscribed = blake2b("\n".join(sorted(topics)).encode(), digest_size=4).hexdigest()
         return self.reader(group) | {
-            "group.instance.id": slot,
+            "group.instance.id": f"{slot}.{subscribed}",
             "group.protocol": "classic",
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": self.session_timeout_ms,

@@ -28,6 +28,15 @@ async def test_a_second_holder_of_a_slot_fences_the_first_and_ends_its_transacti
         await first.until(lambda: False)
 
 
+async def test_a_slot_that_comes_back_with_another_topic_is_given_its_partitions(fabric: Fabric) -> None:
+    topic, other, group, slot = await fabric.topic(2), await fabric.topic(2), named("group"), named("slot")
+    first = await Joined.start_one(fabric.log(group, slot), [topic])
+    await first.until(lambda: len(first.owned) == 2)
+    await first.log.close()
+    second = await Joined.start_one(fabric.log(group, slot), [topic, other])
+    await second.until(lambda: len(second.owned) == 4)
+
+
 async def test_a_rebalance_revokes_only_what_moves(fabric: Fabric) -> None:
     topic, group = await fabric.topic(4), named("group")
     first = await Joined.start_one(fabric.log(group, named("slot")), [topic])
