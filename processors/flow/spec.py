@@ -63,8 +63,8 @@ class Limits(_Words, frozen=True):
 
     deadline: Duration = Field(
         default=900.0,
-        description="How long after its first consumption an event may still be tried again. It is looked at when the event would wait for a "
-        "retry and when it comes back from a retry topic, not while its steps run; it stands still while a person decides.",
+        description="How long after its first consumption an event may still be tried again. It is looked at when the event would wait "
+        "for a retry and when it comes back from a retry topic, not while its steps run; it stands still while a person decides.",
     )
     review: Duration = Field(
         default=86_400.0, description="How long a person may take; then the event is a dead letter (`review-expired`)."
