@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import perf_counter
 
 from connectors.log import Fetched
-from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableError
+from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableError, UnreadableError
 from schemas.positions import Source
 from streams.admission import Admission
 from streams.expiry import ask_expired
@@ -66,7 +66,13 @@ class Lane:
         consumed = frozenset(self._parts.consumed)
         while not self._draining:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
-            fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), consumed)
+            try:
+                fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), consumed)
+            except UnreadableError:  # what came before it is settled: whoever gives it up gives up nothing else
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._bounds.drain_s):
+                        await self._emptied()
+                raise
             self._ownership.check()
             work, back = self._received(fetched)
             if work is not None:
