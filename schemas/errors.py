@@ -12,8 +12,10 @@ WeftError                 anything that Weft says to a person; carries an exit c
         ├── AbortError        the transaction must be aborted, its batch read again
         ├── OwnershipError    partitions were lost: abort, forget the lost ones, rewind the kept ones
         └── FatalError        this process can't go on: end it, the supervisor starts it again
+            └── UnreadableError   a batch of records can't be read; a person gives it up, and all behind it can be
 """
 
+from schemas.positions import Position
 from schemas.vocabulary import Exit
 
 
@@ -76,3 +78,11 @@ class OwnershipError(LogError):
 
 class FatalError(LogError):
     """This process can't go on: end it, the supervisor starts it again."""
+
+
+class UnreadableError(FatalError):
+    """A batch of records can't be read; a person gives it up, and all behind it can be."""
+
+    def __init__(self, sentence: str, hint: str, position: Position) -> None:
+        super().__init__(sentence, hint)
+        self.position = position  # of the batch's first record
