@@ -2,9 +2,10 @@
 
 from enum import Enum
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
-from schemas.errors import AbortError, FatalError, LogError, OwnershipError, RetriableError
+from schemas.errors import AbortError, FatalError, LogError, OwnershipError, RetriableError, UnreadableError
+from schemas.positions import Position
 
 
 class Kind(Enum):
@@ -62,6 +63,8 @@ _NAMES: dict[Kind, str] = {
         """,
 }
 
+_UNREADABLE = (KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG)
+
 KINDS: dict[int, Kind] = {getattr(KafkaError, name): kind for kind, names in _NAMES.items() for name in names.split()}
 """By code."""
 
@@ -83,3 +86,16 @@ def translated(error: KafkaException | KafkaError, doing: str) -> LogError:
     cause: KafkaError = error.args[0] if isinstance(error, KafkaException) else error
     made: LogError = kind_of(cause).value(f"{doing} failed: {cause.str()} ({cause.name()})")
     return made
+
+
+def unreadable(message: Message, flow: str = "FLOW") -> UnreadableError | None:
+    """Set if what was consumed says that a batch can't be read. The client says so again and again, with the batch's first offset."""
+    error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
+    if error is None or error.code() not in _UNREADABLE or topic is None or partition is None or offset is None:
+        return None
+    position = Position(topic, partition, offset)
+    return UnreadableError(
+        f"the batch of records at {position} can't be read: larger than the client takes when decompressed, or damaged ({error.str()})",
+        f"if nobody can mend it, give it up and on record: weft flow accept-gap {flow} {position.source}",
+        position,
+    )

@@ -12,11 +12,11 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from connectors.kafka.columns import as_columns, source_of
-from connectors.kafka.errors import Kind, kind_of, translated
+from connectors.kafka.errors import Kind, kind_of, translated, unreadable
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.kafka.threads import Inbox, tell
 from connectors.log import Fetched, Owner
-from schemas.errors import FatalError
+from schemas.errors import FatalError, UnreadableError
 from schemas.positions import Source
 
 _CHUNK = 1_000  # messages in one call of the client, which holds the interpreter while it makes them
@@ -93,11 +93,10 @@ class FetchThread:
         self.metadata: Any = None  # of the current generation; asked for in the callbacks only, elsewhere it waits behind consume()
         self.turns_asked: dict[Source, int] = {}  # rewinds and revocations asked for, counted on the loop
         self._turns_done: dict[Source, int] = {}
-        self._topics, self._owner = list(topics), owner
+        self._topics, self._owner, self._group = list(topics), owner, group
         self._loop = asyncio.get_running_loop()
         self._consumer = Consumer(settings.member(group, slot, topics), logger=LOGGER)
-        self._ready = Ready()
-        self._demand = Demand()
+        self._ready, self._demand = Ready(), Demand()
         self._asker: asyncio.Future[Answer] | None = None
         self._until_s = 0.0
         self._assigned: set[Source] = set()
@@ -105,8 +104,8 @@ class FetchThread:
         self._seeks: dict[Source, int] = {}
         self._paused: set[Source] = set()
         self._to_pause: set[Source] = set()
-        self._moved = False
-        self._closing = False
+        self._moved = self._closing = False
+        self._broken: UnreadableError | None = None  # the end, once all before it was handed over
         self._fault: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"fetch-{slot}", daemon=True)
 
@@ -194,7 +193,7 @@ class FetchThread:
     def _gather(self) -> None:
         ready, demand = self._ready, self._demand
         wait_s = 0.0 if ready.messages else _POLL_S
-        while (room := demand.max_rows - len(ready.messages)) > 0 and ready.size_bytes < demand.max_bytes:
+        while (room := demand.max_rows - len(ready.messages)) > 0 and ready.size_bytes < demand.max_bytes and self._broken is None:
             messages = self._consumer.consume(1 if wait_s else min(room, _CHUNK), wait_s)
             if not messages or self._closing or self._fault is not None:
                 return
@@ -205,7 +204,7 @@ class FetchThread:
         """What is still wanted of these, and how many ends of partitions are among them."""
         ends = 0
         if any(map(Message.error, messages)):
-            messages = [message for message in messages if message.error() is None or self._is_end(message.error())]
+            messages = [message for message in messages if message.error() is None or self._is_end(message)]
             ends = sum(message.error() is not None for message in messages)
         if self._moved or self._seeks:
             self._moved = False
@@ -213,17 +212,23 @@ class FetchThread:
             ends = sum(message.error() is not None for message in messages)
         return messages, ends
 
-    @staticmethod
-    def _is_end(error: KafkaError) -> bool:
-        if error.code() == KafkaError._PARTITION_EOF:
+    def _is_end(self, message: Message) -> bool:
+        error = message.error()
+        if error is None or error.code() == KafkaError._PARTITION_EOF:
             return True
+        if (broken := unreadable(message, self._group)) is not None:
+            if (source := broken.position.source) in self._assigned and source not in self._seeks:
+                self._broken = self._broken or broken
+            return False
         if kind_of(error) is Kind.FATAL:
             raise translated(error, "fetching")
         LOGGER.warning("fetching: %s", error.str())  # the client mends these by itself
         return False
 
     def _answer(self) -> None:
-        if self._asker is not None and (self._ready.messages or time.monotonic() >= self._until_s):
+        if self._broken is not None and not self._ready.messages:
+            self._end(self._broken)
+        elif self._asker is not None and (self._ready.messages or time.monotonic() >= self._until_s):
             asker, self._asker = self._asker, None
             tell(self._loop, asker, Answer(self._ready.take(self._demand), dict(self._turns_done)))
 

@@ -3,18 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.columns import as_columns
-from connectors.kafka.errors import Kind, kind_of, translated
+from connectors.kafka.errors import Kind, kind_of, translated, unreadable
 from connectors.kafka.pool import Borrowed, Pool
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.log import Extent, Records
-from schemas.errors import FailedError, UsageError, WeftError
+from schemas.errors import FailedError, UnreadableError, UsageError, WeftError
 from schemas.positions import Position, Source
 
 T = TypeVar("T")
@@ -23,6 +24,15 @@ _ROWS = 5_000
 _POLL_S = 0.2
 _NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _UNKNOWN = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+
+
+@dataclass(slots=True)
+class _Came:
+    """What one wait brought: messages, and what stands behind them."""
+
+    messages: list[Message]
+    ended: bool = False  # the end of the partition
+    broken: UnreadableError | None = None
 
 
 class KafkaReader:
@@ -57,10 +67,12 @@ class KafkaReader:
             if at < end:
                 await self._asked(source, lambda: borrowed.call(_assigned(source, at)), f"reading {source}")
             while at < end:
-                messages, ended = await self._asked(source, lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
-                for records in as_columns([message for message in messages if (message.offset() or 0) < end], None):
+                came = await self._asked(source, lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
+                for records in as_columns([message for message in came.messages if (message.offset() or 0) < end], None):
                     yield records
-                at = end if ended else (messages[-1].offset() or 0) + 1
+                if came.broken is not None and came.broken.position.offset < end:
+                    raise came.broken
+                at = end if came.ended or came.broken else (came.messages[-1].offset() or 0) + 1
 
     async def at(self, position: Position) -> Records | None:
         """See Reader."""
@@ -70,7 +82,10 @@ class KafkaReader:
             low, high = await self._extent(borrowed, source)
             if low <= offset < high:
                 await self._asked(source, lambda: borrowed.call(_assigned(source, offset)), f"reading {position}")
-                messages, _ = await self._asked(source, lambda: borrowed.call(self._some(1)), f"reading {position}")
+                came = await self._asked(source, lambda: borrowed.call(self._some(1)), f"reading {position}")
+                if came.broken is not None and came.broken.position.offset <= offset:
+                    raise came.broken
+                messages = came.messages
         found = as_columns(messages, None)
         return found[0] if found and found[0].offsets[0] == offset else None
 
@@ -85,15 +100,15 @@ class KafkaReader:
 
         return await self._asked(source, lambda: borrowed.call(extent), f"reading the extent of {source}")
 
-    def _some(self, rows: int) -> Callable[[Consumer], tuple[list[Message], bool]]:
+    def _some(self, rows: int) -> Callable[[Consumer], _Came]:
         """Waits for messages, or for the end of the partition: whether it was reached comes with them."""
 
-        def some(consumer: Consumer) -> tuple[list[Message], bool]:
+        def some(consumer: Consumer) -> _Came:
             until_s = time.monotonic() + self._settings.reach_s
             while time.monotonic() < until_s:
-                messages, ended = _now(consumer, rows)
-                if messages or ended:
-                    return messages, ended
+                came = _now(consumer, rows)
+                if came.messages or came.ended or came.broken:
+                    return came
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
         return some
@@ -135,15 +150,19 @@ def _assigned(source: Source, offset: int) -> Callable[[Consumer], None]:
     return lambda consumer: consumer.assign([TopicPartition(*source, offset)])
 
 
-def _now(consumer: Consumer, rows: int) -> tuple[list[Message], bool]:
+def _now(consumer: Consumer, rows: int) -> _Came:
     """What has come, after a short wait."""
     messages = consumer.consume(1, _POLL_S)
     if messages and messages[0].error() is None and rows > 1:
         messages += consumer.consume(rows - 1, 0)
-    ended = False
-    for error in [error for message in messages if (error := message.error()) is not None]:
-        if error.code() == KafkaError._PARTITION_EOF:
-            ended = True
+    came = _Came([])
+    for message in messages:
+        if (error := message.error()) is None:
+            came.messages.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            came.ended = True
+        elif (broken := unreadable(message)) is not None:
+            came.broken = came.broken or broken
         elif kind_of(error) is Kind.FATAL:
             raise KafkaException(error)
-    return [message for message in messages if message.error() is None], ended
+    return came

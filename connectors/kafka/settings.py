@@ -26,6 +26,7 @@ class KafkaSettings:
     linger_ms: int = 5
     fetch_wait_ms: int = 50  # the first fetch after a rewind waits for the outstanding poll
     prefetch_kbytes: int = 32_768  # records that the client holds ready
+    decompressed_bytes: int = 268_435_456  # a batch of zstd that takes more when decompressed can't be read; other codecs know no bound
 
     def _common(self) -> Conf:
         return {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000, **self.security}
@@ -43,6 +44,7 @@ class KafkaSettings:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
+            "receive.message.max.bytes": self.decompressed_bytes,
             "fetch.wait.max.ms": self.fetch_wait_ms,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": self.prefetch_kbytes,

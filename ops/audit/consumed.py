@@ -11,6 +11,7 @@ import numpy.typing as npt
 from connectors.log import Reader, Records
 from ops.audit.report import Law, Report
 from ops.audit.rows import INPUT, OWN, ROOT, Row
+from schemas.errors import UnreadableError
 from schemas.positions import Source
 from streams.ledger.block import Block
 from streams.ledger.leaf import digest, input_digests
@@ -51,7 +52,12 @@ class Consumed:
         if await self._made_again(block.topic_id):
             self._report.counts["lost"] += len(rows)
             return
-        records = await self._until(block.next)
+        try:
+            records = await self._until(block.next)
+        except UnreadableError as error:
+            self._report.find(Law.RECORDS, f"{self._source}: up to offset {block.next} nothing can be compared: {error.sentence}.")
+            self.at, self._stream, self._held = block.next, None, None
+            return
         if np.array_equal(records.offsets, offsets):
             self._report.counts["records"] += len(rows)
             self._digests(rows, records.keys, records.values)
@@ -133,10 +139,13 @@ class Consumed:
 
     async def waiting(self) -> int:
         """About how many records stand behind the tree, not taken in yet; 0 if none."""
-        self._held = self._held or await self._more()
-        if self._held is None:
-            return 0
-        return (await self._reader.extent(self._source)).high - int(self._held.offsets[0])
+        try:
+            self._held = self._held or await self._more()
+            first = None if self._held is None else int(self._held.offsets[0])
+        except UnreadableError as error:
+            self._report.note(f"{self._source}: no worker can take in what follows: {error.sentence}; {error.hint}")
+            self._stream, first = None, error.position.offset
+        return 0 if first is None else (await self._reader.extent(self._source)).high - first
 
 
 def _rest(records: Records, cut: int) -> Records:

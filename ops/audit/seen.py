@@ -8,8 +8,9 @@ from connectors.log import Headers, Reader, Records
 from ops.audit.outcomes import Kind, Ledger, kind_of
 from ops.audit.report import Law, Report
 from ops.audit.subject import Subject
+from schemas.errors import UnreadableError
 from schemas.headers import CE_FLOW, CE_POSITION, CE_VERDICT
-from schemas.positions import Source
+from schemas.positions import Position, Source
 from schemas.vocabulary import Verdict
 from streams.ledger.leaf import digest
 
@@ -24,6 +25,7 @@ class Seen:
     report: Report
     ledger: Ledger
     next: dict[Source, int] = field(default_factory=dict)
+    _broken: set[Position] = field(default_factory=set)  # batches that can't be read
     _gone: set[int] = field(default_factory=set)  # kinds of which retention has deleted records
 
     @property
@@ -49,10 +51,18 @@ class Seen:
                 source = Source(topic, partition)
                 if (await reader.extent(source)).low > 0:
                     self._gone.add(kind)
-                async for records in reader.read(source, self.next.get(source, 0)):
-                    self._take(records, kind)
-                    self.next[source] = int(records.offsets[-1]) + 1
-                    tick(len(records))
+                try:
+                    await self._source(reader, source, kind, tick)
+                except UnreadableError as error:
+                    if error.position not in self._broken:
+                        self._broken.add(error.position)
+                        self.report.find(Law.OUTCOMES, f"{source}: what stands behind was not compared: {error.sentence}.")
+
+    async def _source(self, reader: Reader, source: Source, kind: Kind, tick: Callable[[int], None]) -> None:
+        async for records in reader.read(source, self.next.get(source, 0)):
+            self._take(records, kind)
+            self.next[source] = int(records.offsets[-1]) + 1
+            tick(len(records))
 
     def _take(self, records: Records, kind: Kind) -> None:
         see, flow = self.ledger.see, f"{self.subject.flow}@".encode()

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from connectors.kafka.outside import Outside
 from connectors.log import Commit, Outgoing, Reader
 from ops.audit.subject import Subject
-from schemas.errors import FailedError, FatalError, UsageError
-from schemas.positions import Source
+from schemas.errors import FailedError, FatalError, UnreadableError, UsageError
+from schemas.positions import Position, Source
 from streams.ledger.block import pack_gap
 from streams.ledger.mark import Mark
 from streams.ledger.tree import Tree
-from streams.takeover import Takeover, last_block
+from streams.takeover import Takeover, first_record, last_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,22 @@ async def find_gap(reader: Reader, subject: Subject, source: Source, committed: 
     topics = subject.topics
     if source.topic not in topics.consumed or not 0 <= source.partition < await reader.partitions(source.topic):
         raise UsageError(f"{subject.flow} does not consume {source}", f"It consumes partitions of {', '.join(topics.consumed)}.")
+    extent = await reader.extent(source)
     try:
-        await Takeover(reader, subject.flow, subject.log_name, topics.ledger, subject.latest).start(source, committed)
+        start = await Takeover(reader, subject.flow, subject.log_name, topics.ledger, subject.latest).start(source, committed)
     except FatalError as refused:
         refusal = refused.sentence
     else:
-        raise UsageError(f"{source} can be continued: there is no gap to accept")
-    extent = await reader.extent(source)
+        if (broken := await _unreadable(reader, source, start.offset)) is None:
+            raise UsageError(
+                f"{source} can be continued: there is no gap to accept", f"Its next record is read from offset {start.offset} on."
+            )
+        behind = await _behind(reader, broken.position, extent.high)
+        return Gap(broken.sentence, start.tree, start.offset, behind, extent.topic_id)
     tree, first = await _known(reader, subject, source, committed)
     there = tree.topic_id == extent.topic_id and extent.low <= first <= extent.high
-    start = first if there else extent.high if first > extent.high and tree.topic_id == extent.topic_id else extent.low
-    return Gap(refusal, tree, first, start, extent.topic_id)
+    onward = first if there else extent.high if first > extent.high and tree.topic_id == extent.topic_id else extent.low
+    return Gap(refusal, tree, first, onward, extent.topic_id)
 
 
 async def accept(outside: Outside, subject: Subject, gap: Gap, who: str, why: str) -> None:
@@ -61,6 +66,35 @@ async def accept(outside: Outside, subject: Subject, gap: Gap, who: str, why: st
 
     block = Outgoing(subject.topics.ledger, [tree.origin.encode()], [value], partition=tree.source.partition, tracked=True)
     await outside.commit(block, behind)
+
+
+async def _unreadable(reader: Reader, source: Source, start: int) -> UnreadableError | None:
+    """Set if no record can be read from `start` on but behind a batch that can't be."""
+    try:
+        await first_record(reader, source, start)
+    except UnreadableError as error:
+        return error
+    return None
+
+
+async def _behind(reader: Reader, batch: Position, high: int) -> int:
+    """The offset behind a batch that can't be read. Whichever of its offsets is read, the error is its first: search by that."""
+
+    async def inside(offset: int) -> bool:
+        try:
+            await reader.at(batch._replace(offset=offset))
+        except UnreadableError as error:
+            return error.position == batch
+        return False
+
+    last, step = batch.offset, 1
+    while last + step < high and await inside(last + step):
+        last, step = last + step, step * 2
+    behind = min(last + step, high)
+    while behind - last > 1:
+        middle = (last + behind) // 2
+        last, behind = (middle, behind) if await inside(middle) else (last, middle)
+    return behind
 
 
 async def _known(reader: Reader, subject: Subject, source: Source, committed: Commit | None) -> tuple[Tree, int]:

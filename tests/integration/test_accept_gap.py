@@ -52,12 +52,16 @@ class Shop:
         values = [str(number).encode() for number in numbers]
         await self.publisher.publish(Outgoing(self.source.topic, values, values, partition=0))
 
-    async def work(self) -> None:
-        """Decide what is there."""
+    def lane(self) -> Lane:
+        """A lane that has not begun."""
         signer = Signer(self.publisher, self.flow.topics.checkpoints, self.key, SystemClock())
         log = KafkaLog(self.kafka, self.flow.name, f"{self.flow.name}-0")
         parts = LaneParts(log, self.reader, self.publisher, (self.flow,), "weft", SystemClock(), signer, NoWatch())
-        async with running(Lane(parts)) as lane:
+        return Lane(parts)
+
+    async def work(self) -> None:
+        """Decide what is there."""
+        async with running(self.lane()) as lane:
             await until(lane.idle, 30)
 
     async def lose(self, below: int) -> None:
