@@ -96,6 +96,9 @@ class Log(Protocol):
         """What is there, at most max_rows; waits up to wait_s for the first record. `headers`: topics whose headers are read.
 
         Stops after the record that brings the values to max_bytes, so one record may pass it.
+
+        Raises:
+            UnreadableError: a batch can't be read, and all that stands before it was handed over.
         """
 
     async def begin(self) -> None:
@@ -158,10 +161,18 @@ class Reader(Protocol):
         """
 
     def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
-        """All committed records from `start` (or the low watermark, if higher) up to the partition's end as of now, with headers."""
+        """All committed records from `start` (or the low watermark, if higher) up to the partition's end as of now, with headers.
+
+        Raises:
+            UnreadableError: a batch can't be read, and all that stands before it was handed over.
+        """
 
     async def at(self, position: Position) -> Records | None:
-        """The one record at a position; None if it is no longer there."""
+        """The one record at a position; None if it is no longer there.
+
+        Raises:
+            UnreadableError: it stands in a batch that can't be read.
+        """
 
     async def close(self) -> None:
         """Let go of the connections."""
