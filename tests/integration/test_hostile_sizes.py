@@ -19,6 +19,19 @@ from tests.simulation.small import PARTITIONS, Ask, running, until
 from tests.stack import TestStack
 
 BIG = 9_000_000
+ROWS: Sequence[tuple[bytes, bytes, Sequence[tuple[str, bytes]]]] = [
+    (b"k" * BIG, b"6", []),
+    (b"k" * BIG, b"junk", []),
+    (b"k", b"junk", [("h", b"h" * BIG)]),
+    (b"k", b"170", [("h", b"h" * BIG)]),
+    (b"k", b"270", []),
+    (b"k", b"170", []),
+    (b"k", b"70", []),
+    (b"k", b"7" * 1_200_000, [("h", b"h" * 40_000)] * 30),
+    (b"k", b"101", []),
+    (b"k", b"201", []),
+    (b"k", b"8", []),
+]
 UNREADABLE_PRODUCER = """
 import asyncio, sys
 from aiokafka import AIOKafkaProducer
@@ -87,23 +100,7 @@ async def test_no_size_and_no_header_holds_the_lane_up(stack: TestStack) -> None
             stack.bootstrap, topic, [(b"k", b"9", [("n", b"v")])] * 36
         )  # so that the code is warm: then the client's fault is not seen
         await put_unreadable(stack.bootstrap, topic, "junk", "5", "6")
-        await put(
-            stack.bootstrap,
-            topic,
-            [
-                (b"k" * BIG, b"6", []),
-                (b"k" * BIG, b"junk", []),
-                (b"k", b"junk", [("h", b"h" * BIG)]),
-                (b"k", b"170", [("h", b"h" * BIG)]),
-                (b"k", b"270", []),
-                (b"k", b"170", []),
-                (b"k", b"70", []),
-                (b"k", b"7" * 1_200_000, [("h", b"h" * 40_000)] * 30),
-                (b"k", b"101", []),
-                (b"k", b"201", []),
-                (b"k", b"8", []),
-            ],
-        )
+        await put(stack.bootstrap, topic, ROWS)
         async with running(shop.lane()) as lane:
             await until(lane.idle, 30)
         found = [letter async for letter in letters(shop.desk)]
