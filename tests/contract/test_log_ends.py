@@ -55,3 +55,9 @@ async def test_a_transaction_that_does_not_end_is_refused_with_its_place_and_wha
     assert f"abort --topic {topic} --partition 2 --start-offset 2; then start again" in refused.value.hint
     await one.abort()
     await settled(two, [topic], 0.3)
+
+
+async def test_it_is_told_how_large_a_record_each_topic_takes(fabric: Fabric) -> None:
+    small, usual = await fabric.topic(max_message_bytes=100_000), await fabric.topic()
+    member = await alone(fabric, usual)
+    assert await member.log.rooms([small, usual, "there.is.none"]) == {small: 100_000, usual: 1_048_588}
