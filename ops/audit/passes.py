@@ -92,6 +92,7 @@ class Passes:
             self._find(row, f"starts generation {key[1]}, and no dead letter of generation {key[1] - 1} is there to be redriven")
             return
         del self.dead[key[0]]
+        self.report.counts["redriven"] += 1
         self._same_input(row, taken)
         self._settle(row, verdict)
 

@@ -66,7 +66,9 @@ class Report:
             Law.RECORDS: f"{n['records']:,} records"
             + (f", {n['gone']:,} deleted by retention and proven from the blocks" if n["gone"] else "")
             + (f", {n['lost']:,} lost and proven from the blocks" if n["lost"] else ""),
-            Law.EVENTS: f"{n['events']:,} events, {n['ended']:,} ended{waiting}{void}",
+            Law.EVENTS: f"{n['events']:,} events, {n['ended'] - n['redriven']:,} ended{waiting}"
+            + (f", {n['redriven']:,} generations were redriven" if n["redriven"] else "")
+            + void,
             Law.OUTCOMES: f"{n['outcomes']:,} records" + (f", {n['outcomes gone']:,} deleted by retention" if n["outcomes gone"] else ""),
         }
         return [Line(law, not self.found[law], figures[law]) for law in Law]

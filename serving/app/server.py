@@ -2,7 +2,9 @@
 
 import math
 import os
+import shlex
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -74,7 +76,10 @@ class Server:
                 object_store_memory=OBJECT_STORE_BYTES,
                 log_to_driver=False,
                 namespace="weft",
-                runtime_env={"worker_process_setup_hook": "serving.app.loopback.bind"},
+                runtime_env={
+                    "worker_process_setup_hook": "serving.app.loopback.bind",
+                    "py_executable": shlex.quote(sys.executable),  # Ray hands it to a shell
+                },
                 _temp_dir=str(temporary),
                 _node_ip_address=HOST,
             )

@@ -47,6 +47,8 @@ async def test_an_event_may_wait_come_back_die_and_be_redriven() -> None:
     report = await world.audit()
     assert report.proven, report.findings
     assert (report.counts["ended"], report.counts["waiting"], report.counts["void"]) == (2, 0, 1)
+    told = {line.law: line.figures for line in report.lines()}
+    assert told[Law.EVENTS].startswith("1 events, 1 ended, 1 generations were redriven")
 
 
 async def test_a_closed_review_may_be_compacted_away_and_an_open_one_may_not() -> None:
