@@ -1,4 +1,4 @@
-"""How to talk to a Kafka cluster: the client's settings, each for a reason that FACTS or a measurement gave."""
+"""How to talk to a Kafka cluster: the client's settings, each for a reason that was measured."""
 
 import logging
 from collections.abc import Iterable, Mapping
