@@ -49,8 +49,7 @@ class Lane:
     async def start(self) -> None:
         """Join the group; partitions come with the first fetches."""
         await self._log.start(self._parts.consumed, self._ownership)
-        written = {topic for flow in self._parts.flows for topic in flow.topics.written}
-        self._rooms = Rooms(await self._log.rooms(sorted(written)))
+        self._rooms = Rooms(await self._log.rooms(self._parts.written))
 
     async def run(self) -> None:
         """All loops in one, until drained."""

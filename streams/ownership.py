@@ -34,7 +34,6 @@ class Ownership:
         latest = flow.topics.input if flow.start == "latest" else ""  # what waits on retry and resume topics is always read
         self._takeover = Takeover(parts.reader, flow.name, parts.log_name, flow.topics.ledger, latest)
         self._resume = flow.topics.resume
-        self._written = sorted({topic for version in parts.flows for topic in version.topics.written})
         self._ended: set[Source] = set()
         self._waits: dict[Source, Waiting] = {}
         self._fault: BaseException | None = None
@@ -112,7 +111,7 @@ class Ownership:
     async def _assigned(self, sources: Sequence[Source]) -> Mapping[Source, int]:
         async with self.lock:
             if not self.ready:  # nothing was committed by this process yet
-                await settled(self._parts.log, self._written, self._parts.bounds.hanging_s)
+                await settled(self._parts.log, self._parts.written, self._parts.bounds.hanging_s)
             committed = await self._parts.log.committed(sources) if sources else {}
             starts = {source: await self._takeover.start(source, committed[source]) for source in sources}
             await self._begin(starts)

@@ -46,3 +46,8 @@ class LaneParts:
     def consumed(self) -> Sequence[str]:
         """What the lane subscribes to: rows of any version may wait."""
         return together([*(flow.topics for flow in self.flows), *self.gone]).consumed
+
+    @property
+    def written(self) -> Sequence[str]:
+        """What the transactions of the lane write to, whatever version a row has."""
+        return sorted({topic for flow in self.flows for topic in flow.topics.written})

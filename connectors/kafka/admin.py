@@ -77,7 +77,7 @@ class KafkaAdmin:
 
     async def describe(self, names: Sequence[str]) -> Mapping[str, Topic]:
         """Those of the topics that exist."""
-        there = [name for name in names if name in set(await self.topics())]
+        there = await self._existing(names)
         if not there:
             return {}
         topics = await self._each("describing topics", self._cluster.describe_topics(TopicCollection(there), **self._patience()))
@@ -90,7 +90,7 @@ class KafkaAdmin:
 
     async def message_bytes(self, names: Sequence[str]) -> Mapping[str, int]:
         """What each of those that exist takes as one batch, by its own setting or by the cluster's."""
-        there = [name for name in names if name in set(await self.topics())]
+        there = await self._existing(names)
         return {name: int(found["max.message.bytes"].value) for name, found in (await self._configs(there)).items()}
 
     async def create(self, topics: Sequence[Topic]) -> Sequence[str]:
@@ -203,8 +203,12 @@ class KafkaAdmin:
         )
         return {source_of(at): Ends(stable[at].result(reach_s).offset, high[at].result(reach_s).offset) for at in asked}
 
+    async def _existing(self, names: Sequence[str]) -> list[str]:
+        there = set(await self.topics())
+        return [name for name in names if name in there]
+
     async def _there(self, names: Sequence[str], count: int) -> bool:
-        return len(set(names) & set(await self.topics())) == count
+        return len(set(await self._existing(names))) == count
 
     async def _shows(self, name: str, configs: Mapping[str, str]) -> bool:
         shown = (await self.describe([name]))[name].configs

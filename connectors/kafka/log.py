@@ -119,16 +119,13 @@ class KafkaLog:
 
     async def ends(self, topics: Sequence[str]) -> Mapping[Source, Ends]:
         """See Log."""
-        if self._admin is None:
-            raise FatalError("the log is not started, or closed")
-        return await self._admin.ends(topics)
+        return await self._asking().ends(topics)
 
     async def rooms(self, topics: Sequence[str]) -> Mapping[str, int]:
         """See Log. Who may not describe a topic's settings is not told."""
-        if self._admin is None:
-            raise FatalError("the log is not started, or closed")
+        admin = self._asking()
         try:
-            found = await self._admin.message_bytes(topics)
+            found = await admin.message_bytes(topics)
         except FailedError as error:
             LOGGER.warning("%s", error)
             return {}
@@ -173,6 +170,11 @@ class KafkaLog:
         if self._fetching is None:
             raise FatalError("the log is not started, or closed")
         return self._fetching
+
+    def _asking(self) -> KafkaAdmin:
+        if self._admin is None:
+            raise FatalError("the log is not started, or closed")
+        return self._admin
 
     def _settling(self) -> TransactionalProducer:
         if self._producer is None:

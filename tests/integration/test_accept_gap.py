@@ -17,6 +17,7 @@ from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Outgoing
+from ops.audit.report import Report
 from ops.audit.subject import Subject
 from ops.audit.verify import Verification
 from ops.flow.gap import accept, find_gap
@@ -63,6 +64,10 @@ class Shop:
         """Decide what is there."""
         async with running(self.lane()) as lane:
             await until(lane.idle, 30)
+
+    async def verified(self) -> Report:
+        """What `weft audit verify` finds."""
+        return await Verification(self.reader, self.subject).run()
 
     async def lose(self, below: int) -> None:
         admin = AdminClient(self.kafka.admin())
@@ -128,7 +133,7 @@ async def test_deleted_records_are_given_up_by_a_person_and_the_audit_says_so(st
         await shop.accepted()
         await shop.send(27)
         await shop.work()
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 5}
     assert any("offsets 3 to 5 were given up: ann: retention was too short" in note for note in report.notes), report.notes
@@ -144,7 +149,7 @@ async def test_a_topic_that_was_made_again_goes_on_once_its_loss_is_accepted(sta
         await shop.accepted()
         await shop.send(30, 31)
         await shop.work()
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 5}
     assert any("was deleted and made again" in note for note in report.notes), report.notes
@@ -163,7 +168,7 @@ async def test_offsets_that_were_reset_by_hand_go_on_behind_the_ledger_once_acce
         await shop.accepted()
         await shop.send(23)
         await shop.work()
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 4}
     for why in ("1 was not written by Weft", "before the committed 1000"):

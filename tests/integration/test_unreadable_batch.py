@@ -10,7 +10,6 @@ from confluent_kafka import Producer
 
 from connectors.kafka.outside import Outside
 from connectors.kafka.reader import KafkaReader
-from ops.audit.verify import Verification
 from ops.flow.gap import find_gap
 from schemas.errors import UnreadableError, UsageError
 from schemas.positions import Position, Source
@@ -66,7 +65,7 @@ async def test_a_batch_that_can_not_be_read_is_named_and_given_up_and_nothing_el
         assert f"the batch of records at {shop.source}/2 can't be read" in error.sentence
         assert f"weft flow accept-gap {shop.flow.name} {shop.source}" in error.hint
         await emptied(outside)
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
         assert report.proven, report.findings
         assert (report.verdicts, report.counts["not taken in"]) == ({"result": 2}, 4)
         assert any(f"{shop.source}/2 can't be read" in note for note in report.notes), report.notes
@@ -77,7 +76,7 @@ async def test_a_batch_that_can_not_be_read_is_named_and_given_up_and_nothing_el
         await emptied(outside)
         with pytest.raises(UsageError, match="no gap to accept"):
             await shop.accepted()
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 3}
     assert any("offsets 2 to 4 were given up: ann" in note for note in report.notes), report.notes
@@ -93,7 +92,7 @@ async def test_of_batches_that_can_not_be_read_only_the_next_is_given_up(stack: 
             await shop.accepted()
         await shop.send(20)
         await shop.work()
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert report.proven, report.findings
     assert report.verdicts == {"result": 1}
 
@@ -103,7 +102,7 @@ async def test_an_outcome_topic_that_can_not_be_read_is_a_finding_and_the_rest_i
         await shop.send(20, 21)
         await shop.work()
         bomb(shop, Source(shop.flow.topics.dead_letters, 0), HALF, HALF)
-        report = await Verification(shop.reader, shop.subject).run()
+        report = await shop.verified()
     assert [sentence for _, sentence in report.findings if "was not compared" in sentence]
     assert report.counts["outcomes"] == 2
 
@@ -112,6 +111,6 @@ async def test_a_batch_within_the_bound_is_read_however_little_it_was_on_the_wir
     async with opened(stack) as (shop, _):
         bomb(shop, shop.source, b" " * 200_000_000 + b"20")
         await shop.work()
-        report = await asyncio.wait_for(Verification(shop.reader, shop.subject).run(), 60)
+        report = await asyncio.wait_for(shop.verified(), 60)
     assert report.proven, report.findings
     assert sum(report.verdicts.values()) == 1
