@@ -14,7 +14,10 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records of one source in offset order, as columns of equal length n."""
+    """Records of one source in offset order, as columns of equal length n.
+
+    One that could not be read, as its batch takes too much memory, has no key, no value, and the header OVERSIZED alone.
+    """
 
     source: Source
     offsets: npt.NDArray[np.int64]
@@ -98,7 +101,7 @@ class Log(Protocol):
         Stops after the record that brings the values to max_bytes, so one record may pass it.
 
         Raises:
-            UnreadableError: a batch can't be read, and all that stands before it was handed over.
+            UnreadableError: a batch is damaged, and all that stands before it was handed over.
         """
 
     async def begin(self) -> None:
@@ -164,14 +167,14 @@ class Reader(Protocol):
         """All committed records from `start` (or the low watermark, if higher) up to the partition's end as of now, with headers.
 
         Raises:
-            UnreadableError: a batch can't be read, and all that stands before it was handed over.
+            UnreadableError: a batch is damaged, and all that stands before it was handed over.
         """
 
     async def at(self, position: Position) -> Records | None:
         """The one record at a position; None if it is no longer there.
 
         Raises:
-            UnreadableError: it stands in a batch that can't be read.
+            UnreadableError: it stands in a batch that is damaged.
         """
 
     async def close(self) -> None:

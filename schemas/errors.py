@@ -12,7 +12,7 @@ WeftError                 anything that Weft says to a person; carries an exit c
         ├── AbortError        the transaction must be aborted, its batch read again
         ├── OwnershipError    partitions were lost: abort, forget the lost ones, rewind the kept ones
         └── FatalError        this process can't go on: end it, the supervisor starts it again
-            └── UnreadableError   a batch of records can't be read; a person gives it up, and all behind it can be
+            └── UnreadableError   a batch of records is damaged; a person mends it or gives it up
 """
 
 from schemas.positions import Position
@@ -81,7 +81,7 @@ class FatalError(LogError):
 
 
 class UnreadableError(FatalError):
-    """A batch of records can't be read; a person gives it up, and all behind it can be."""
+    """A batch of records is damaged; a person mends it or gives it up, and all behind it can be read."""
 
     def __init__(self, sentence: str, hint: str, position: Position) -> None:
         super().__init__(sentence, hint)

@@ -37,10 +37,11 @@ CE_SHA256: Final = "ce_weftsha256"  # of the original value, hex
 # on a dead letter whose key was cut, or whose headers are not all there
 CE_KEY_SIZE: Final = "ce_weftkeysize"  # bytes of the original key
 CE_KEY_SHA256: Final = "ce_weftkeysha256"  # of the original key, hex
-CE_HEADERS: Final = "ce_weftheaders"  # why: `unreadable` or `cut`
+CE_HEADERS: Final = "ce_weftheaders"  # why: `unreadable`, `cut` or `oversized-batch`
 CE_HEADERS_SIZE: Final = "ce_weftheaderssize"  # bytes of the names and values of those that were cut
 
 UNREADABLE: Final = (CE_HEADERS, b"unreadable")  # stands for headers that can't be read: a name is not UTF-8
+OVERSIZED: Final = (CE_HEADERS, b"oversized-batch")  # stands for a record that was never read: its batch takes too much memory
 CUT: Final = (CE_HEADERS, b"cut")  # they were too large for a letter; the first of them are there
 
 SPECVERSION: Final = "1.0"

@@ -71,8 +71,8 @@ def _letter(flow: Flow, fate: Fate, index: int, room: int) -> _Letter:
     came = () if intake.headers is None else intake.headers[row] or ()
     given = [pair for pair in came if not pair[0].startswith(names.WEFT_PREFIX)]
     letter = _Letter(intake.keys[row], intake.values[row], given, _why(flow, fate, index))
-    if list(came) == [names.UNREADABLE]:
-        letter.own.append(names.UNREADABLE)
+    if len(came) == 1 and came[0] in (names.UNREADABLE, names.OVERSIZED):
+        letter.own.append(came[0])
     if len(letter.key or b"") > KEY_BYTES:
         letter.cut_key()
     whole = len(letter.value or b"") <= flow.limits.value_bytes

@@ -63,8 +63,6 @@ _NAMES: dict[Kind, str] = {
         """,
 }
 
-_UNREADABLE = (KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG)
-
 KINDS: dict[int, Kind] = {getattr(KafkaError, name): kind for kind, names in _NAMES.items() for name in names.split()}
 """By code."""
 
@@ -89,13 +87,13 @@ def translated(error: KafkaException | KafkaError, doing: str) -> LogError:
 
 
 def unreadable(message: Message, flow: str = "FLOW") -> UnreadableError | None:
-    """Set if what was consumed says that a batch can't be read. The client says so again and again, with the batch's first offset."""
+    """Set if what was consumed says that a batch is damaged. It names the batch's first offset."""
     error, topic, partition, offset = message.error(), message.topic(), message.partition(), message.offset()
-    if error is None or error.code() not in _UNREADABLE or topic is None or partition is None or offset is None:
+    if error is None or error.code() != KafkaError._BAD_MSG or topic is None or partition is None or offset is None:
         return None
     position = Position(topic, partition, offset)
     return UnreadableError(
-        f"the batch of records at {position} can't be read: larger than the client takes when decompressed, or damaged ({error.str()})",
-        f"if nobody can mend it, give it up and on record: weft flow accept-gap {flow} {position.source}",
+        f"the batch of records at {position} is damaged: {error.str()}",
+        f"mend the topic from another replica; if nobody can, give it up and on record: weft flow accept-gap {flow} {position.source}",
         position,
     )

@@ -3,86 +3,24 @@
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Coroutine, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from connectors.kafka.columns import as_columns, source_of
+from connectors.kafka.columns import source_of
 from connectors.kafka.errors import Kind, kind_of, translated, unreadable
+from connectors.kafka.oversized import Unread, oversized
+from connectors.kafka.ready import Answer, Demand, Ready
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.kafka.threads import Inbox, tell
-from connectors.log import Fetched, Owner
+from connectors.log import Owner
 from schemas.errors import FatalError, UnreadableError
-from schemas.positions import Source
+from schemas.positions import Position, Source
 
 _CHUNK = 1_000  # messages in one call of the client, which holds the interpreter while it makes them
 _POLL_S = 0.01  # how long a command may wait for the client
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What fetch() asked for."""
-
-    max_rows: int = 1
-    max_bytes: int = 1
-    wait_s: float = 0.0
-    headers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A batch, and up to which rewind of each source it was made."""
-
-    fetched: Fetched
-    turns: Mapping[Source, int]
-
-
-@dataclass(slots=True)
-class Ready:
-    """Messages fetched and not yet handed over, ends of partitions among them."""
-
-    messages: list[Any] = field(default_factory=list)
-    size_bytes: int = 0
-    ends: int = 0
-
-    def add(self, messages: list[Any], ends: int) -> None:
-        """Put more behind."""
-        self.messages += messages
-        self.size_bytes += sum(map(len, messages))
-        self.ends += ends
-
-    def drop(self, sources: Iterable[Source]) -> dict[Source, int]:
-        """Throw away what is of these; the first offset thrown away of each."""
-        gone, first, kept = set(sources), dict[Source, int](), []
-        for message in self.messages:
-            if (source := source_of(message)) in gone:
-                first.setdefault(source, message.offset())
-            else:
-                kept.append(message)
-        self._hold(kept)
-        return first
-
-    def take(self, demand: Demand) -> Fetched:
-        """Hand over as much as was asked for."""
-        count = min(len(self.messages), demand.max_rows)
-        if self.size_bytes > demand.max_bytes:
-            sizes = accumulate(map(len, self.messages[:count]))
-            count = next((row for row, size in enumerate(sizes, 1) if size >= demand.max_bytes), count)
-        taken, left, ended = self.messages[:count], self.messages[count:], frozenset[Source]()
-        if self.ends:
-            ended = frozenset(source_of(message) for message in taken if message.error() is not None)
-            taken = [message for message in taken if message.error() is None]
-        self._hold(left)
-        return Fetched(as_columns(taken, demand.headers), ended)
-
-    def _hold(self, messages: list[Any]) -> None:
-        self.messages = messages
-        self.size_bytes = sum(map(len, messages))
-        self.ends = sum(message.error() is not None for message in messages) if self.ends else 0
 
 
 class FetchThread:
@@ -105,6 +43,9 @@ class FetchThread:
         self._paused: set[Source] = set()
         self._to_pause: set[Source] = set()
         self._moved = self._closing = False
+        self._began: dict[Source, int] = {}  # where the client was last sent to
+        self._oversized: dict[Source, Position] = {}  # batches that it stands before
+        self._unread = Unread(settings)
         self._broken: UnreadableError | None = None  # the end, once all before it was handed over
         self._fault: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"fetch-{slot}", daemon=True)
@@ -127,8 +68,7 @@ class FetchThread:
     def do_pause(self, sources: Sequence[Source]) -> None:
         """Hand over nothing of these; what was held ready is fetched again when they are resumed."""
         self._to_pause |= set(sources) & (self._assigned | self._coming)
-        for source, offset in self._ready.drop(sources).items():
-            self._seeks.setdefault(source, offset)
+        self._seeks.update(self._ready.drop(sources))
 
     def do_resume(self, sources: Sequence[Source]) -> None:
         """Fetch from these again."""
@@ -185,7 +125,7 @@ class FetchThread:
                 if not _is(error, KafkaError._STATE):  # just assigned, not fetching yet: again the next time round
                     raise
             else:
-                del self._seeks[source]
+                self._began[source] = self._seeks.pop(source)
         if paused := (self._to_pause & self._assigned) - self._paused:
             self._consumer.pause([TopicPartition(*source) for source in paused])
             self._paused |= paused
@@ -199,6 +139,8 @@ class FetchThread:
                 return
             wait_s = 0.0
             ready.add(*self._sifted(messages))
+            for source in list(self._oversized):
+                self._step_over(source, self._oversized.pop(source))
 
     def _sifted(self, messages: list[Any]) -> tuple[list[Any], int]:
         """What is still wanted of these, and how many ends of partitions are among them."""
@@ -208,22 +150,40 @@ class FetchThread:
             ends = sum(message.error() is not None for message in messages)
         if self._moved or self._seeks:
             self._moved = False
-            messages = [message for message in messages if (source := source_of(message)) in self._assigned and source not in self._seeks]
+            messages = [message for message in messages if self._wants(source_of(message))]
             ends = sum(message.error() is not None for message in messages)
         return messages, ends
+
+    def _wants(self, source: Source) -> bool:
+        return source in self._assigned and source not in self._seeks
 
     def _is_end(self, message: Message) -> bool:
         error = message.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:
             return True
+        if (batch := oversized(message)) is not None:
+            if self._wants(batch.source):
+                self._oversized[batch.source] = batch
+            return False
         if (broken := unreadable(message, self._group)) is not None:
-            if (source := broken.position.source) in self._assigned and source not in self._seeks:
+            if self._wants(broken.position.source):
                 self._broken = self._broken or broken
             return False
         if kind_of(error) is Kind.FATAL:
             raise translated(error, "fetching")
         LOGGER.warning("fetching: %s", error.str())  # the client mends these by itself
         return False
+
+    def _step_over(self, source: Source, batch: Position) -> None:
+        """Hand over records of a batch that the client may not decompress, and send it behind them."""
+        try:
+            records = self._unread.records(batch, self._began[source], _CHUNK)
+        except KafkaException as error:
+            if kind_of(error.args[0]) is not Kind.RETRY:
+                raise
+            return  # the client will say so again
+        self._ready.add(records, 0)
+        self._seeks[source] = (records[-1].offset() or 0) + 1
 
     def _answer(self) -> None:
         if self._broken is not None and not self._ready.messages:
@@ -250,6 +210,7 @@ class FetchThread:
             self._end(FatalError(f"no start offset was given for {', '.join(missing)}"))
             return
         consumer.incremental_assign([TopicPartition(*source, starts[source]) for source in sources])
+        self._began.update((source, starts[source]) for source in sources)
         self._assigned |= self._coming
         self._coming = set()
 

@@ -11,9 +11,10 @@ from connectors.hanging import OFFSETS_HINT
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.columns import source_of
 from connectors.kafka.errors import Kind, kind_of, translated
-from connectors.kafka.fetching import Answer, Demand, FetchThread
+from connectors.kafka.fetching import FetchThread
 from connectors.kafka.producing import TransactionalProducer
 from connectors.kafka.reach import require
+from connectors.kafka.ready import Answer, Demand
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.kafka.threads import post
 from connectors.log import Commit, Ends, Fetched, Outgoing, Owner

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
@@ -11,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.columns import as_columns
 from connectors.kafka.errors import Kind, kind_of, translated, unreadable
+from connectors.kafka.oversized import Unread, oversized
 from connectors.kafka.pool import Borrowed, Pool
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
@@ -32,6 +34,7 @@ class _Came:
 
     messages: list[Message]
     ended: bool = False  # the end of the partition
+    oversized: Position | None = None
     broken: UnreadableError | None = None
 
 
@@ -40,7 +43,7 @@ class KafkaReader:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._pool = Pool(settings)
+        self._pool, self._unread = Pool(settings), Unread(settings)
         self._admin: AdminClient | None = None
 
     async def extent(self, source: Source) -> Extent:
@@ -67,7 +70,7 @@ class KafkaReader:
             if at < end:
                 await self._asked(source, lambda: borrowed.call(_assigned(source, at)), f"reading {source}")
             while at < end:
-                came = await self._asked(source, lambda: borrowed.call(self._some(_ROWS)), f"reading {source}")
+                came = await self._asked(source, partial(borrowed.call, self._some(source, at, _ROWS)), f"reading {source}")
                 for records in as_columns([message for message in came.messages if (message.offset() or 0) < end], None):
                     yield records
                 if came.broken is not None and came.broken.position.offset < end:
@@ -82,7 +85,7 @@ class KafkaReader:
             low, high = await self._extent(borrowed, source)
             if low <= offset < high:
                 await self._asked(source, lambda: borrowed.call(_assigned(source, offset)), f"reading {position}")
-                came = await self._asked(source, lambda: borrowed.call(self._some(1)), f"reading {position}")
+                came = await self._asked(source, partial(borrowed.call, self._some(source, offset, 1)), f"reading {position}")
                 if came.broken is not None and came.broken.position.offset <= offset:
                     raise came.broken
                 messages = came.messages
@@ -100,13 +103,16 @@ class KafkaReader:
 
         return await self._asked(source, lambda: borrowed.call(extent), f"reading the extent of {source}")
 
-    def _some(self, rows: int) -> Callable[[Consumer], _Came]:
-        """Waits for messages, or for the end of the partition: whether it was reached comes with them."""
+    def _some(self, source: Source, at: int, rows: int) -> Callable[[Consumer], _Came]:
+        """Waits for messages from an offset on, or for the end of the partition: whether it was reached comes with them."""
 
         def some(consumer: Consumer) -> _Came:
             until_s = time.monotonic() + self._settings.reach_s
             while time.monotonic() < until_s:
                 came = _now(consumer, rows)
+                if came.oversized is not None and not came.messages:
+                    came.messages = self._unread.records(came.oversized, at, rows)
+                    _assigned(source, (came.messages[-1].offset() or 0) + 1)(consumer)
                 if came.messages or came.ended or came.broken:
                     return came
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
@@ -161,6 +167,8 @@ def _now(consumer: Consumer, rows: int) -> _Came:
             came.messages.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:
             came.ended = True
+        elif (batch := oversized(message)) is not None:
+            came.oversized = batch
         elif (broken := unreadable(message)) is not None:
             came.broken = came.broken or broken
         elif kind_of(error) is Kind.FATAL:

@@ -26,7 +26,10 @@ class KafkaSettings:
     linger_ms: int = 5
     fetch_wait_ms: int = 50  # the first fetch after a rewind waits for the outstanding poll
     prefetch_kbytes: int = 32_768  # records that the client holds ready
-    decompressed_bytes: int = 268_435_456  # a batch of zstd that takes more when decompressed can't be read; other codecs know no bound
+    fetch_kbytes: int = 256  # of a partition at a time: all its batches are decompressed at once
+    decompressed_bytes: int = (
+        134_217_728  # a batch of zstd that takes more is never read, one that takes half is; other codecs know no bound
+    )
 
     def _common(self) -> Conf:
         return {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000, **self.security}
@@ -44,7 +47,10 @@ class KafkaSettings:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
+            "max.partition.fetch.bytes": self.fetch_kbytes * 1024,
+            "fetch.max.bytes": self.decompressed_bytes // 2,
             "receive.message.max.bytes": self.decompressed_bytes,
+            "check.crcs": True,  # a damaged batch must not look like one that is too large, nor like good records
             "fetch.wait.max.ms": self.fetch_wait_ms,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": self.prefetch_kbytes,

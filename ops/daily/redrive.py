@@ -14,7 +14,7 @@ from ops.daily.letters import Letter
 from ops.daily.rows import Row, at
 from processors.steps.decode import KEY_BYTES
 from schemas import pending
-from schemas.headers import CE_ID, UNREADABLE, WEFT_PREFIX
+from schemas.headers import CE_ID, OVERSIZED, UNREADABLE, WEFT_PREFIX
 from schemas.pending import Pending
 from schemas.positions import Position
 from schemas.vocabulary import Verdict
@@ -86,6 +86,8 @@ async def _pending(desk: Desk, letter: Letter) -> Pending | str:
         return f"its event is of {letter.root.topic}, not of {flow.topics.input}"
     if letter.generation >= flow.limits.redrives:
         return f"it was redriven {letter.generation} times, limits.redrives allows {flow.limits.redrives}"
+    if OVERSIZED in letter.row.headers:
+        return f"it was never read: {letter.detail}"
     if letter.key_size is not None:
         return f"its key has {letter.key_size:,} bytes, and at most {KEY_BYTES:,} may be"
     whole = letter.row if letter.size is None and not letter.lacks_headers else await _original(desk, letter)

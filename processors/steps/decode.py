@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
@@ -15,12 +16,14 @@ from schemas.codecs.decoder import Bad, Decoder
 from schemas.codecs.encodings import Encoding, decoder
 from schemas.codecs.registry import Registry
 from schemas.errors import FlowError
+from schemas.headers import OVERSIZED
 from schemas.vocabulary import Reason, Verdict
 
 Tombstones = Literal["filtered", "dead-letter"]
 KEY_BYTES = 65_536
 """A key is copied to whatever an event ends as: one with a larger key is a dead letter."""
 _VALUE_BYTES = 1_048_576
+_OVERSIZED = "the batch it came in takes too much memory when decompressed, so it was never read"
 
 
 class Spec(BaseModel, frozen=True, extra="forbid"):
@@ -53,7 +56,7 @@ class DecodeStep:
         leaves: list[Leave] = []
         kept = np.arange(len(values), dtype=np.int64)
         if not self._plain(keys, values):
-            kept, leaves = self._unfit(keys, values)
+            kept, leaves = self._unfit(keys, values, _unread(batch))
             values = [values[row] for row in kept.tolist()]
         decoded = self.decoder.decode([value for value in values if value is not None] if leaves else values)  # type: ignore[arg-type]
         leaves += _broken(decoded.bad, kept)
@@ -69,21 +72,35 @@ class DecodeStep:
             return False
         return fits and max(map(len, filter(None, keys)), default=0) <= KEY_BYTES
 
-    def _unfit(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> tuple[Rows, list[Leave]]:
+    def _unfit(
+        self, keys: Sequence[bytes | None], values: Sequence[bytes | None], unread: npt.NDArray[np.bool_]
+    ) -> tuple[Rows, list[Leave]]:
         """The rows to decode, and those that leave before."""
         named, sizes = _sizes(keys), _sizes(values)
         hard = named > KEY_BYTES
-        empty, large = np.flatnonzero((sizes < 0) & ~hard), np.flatnonzero((sizes > self.value_bytes) & ~hard)
+        empty, large = np.flatnonzero((sizes < 0) & ~hard & ~unread), np.flatnonzero((sizes > self.value_bytes) & ~hard)
         leaves = []
         if hard.any():
             sentences = [f"the key has {size} bytes, and at most {KEY_BYTES} may be" for size in named[hard].tolist()]
             leaves.append(Leave(np.flatnonzero(hard), Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentences=sentences))
+        if unread.any():
+            leaves.append(Leave(np.flatnonzero(unread), Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentence=_OVERSIZED))
         if len(empty):
             leaves.append(Leave(empty, Verdict(self.tombstones), Reason.TOMBSTONE, sentence="the event has no value"))
         if len(large):
             sentences = [f"the value has {size} bytes, limits.value_bytes allows {self.value_bytes}" for size in sizes[large].tolist()]
             leaves.append(Leave(large, Verdict.DEAD_LETTER, Reason.TOO_LARGE, sentences=sentences))
         return np.flatnonzero((sizes >= 0) & (sizes <= self.value_bytes) & ~hard), leaves
+
+
+def _unread(batch: Batch) -> npt.NDArray[np.bool_]:
+    """Which rows were never read: only those without key and value may be."""
+    intake, rows = batch.intake, batch.origin.tolist()
+    if intake.headers is None:
+        return np.zeros(len(rows), np.bool_)
+    bare = [intake.keys[row] is None and intake.values[row] is None for row in rows]
+    found = (none and list(intake.headers[row]) == [OVERSIZED] for row, none in zip(rows, bare, strict=True))
+    return np.fromiter(found, np.bool_, len(rows))
 
 
 def _sizes(given: Sequence[bytes | None]) -> Rows:

@@ -84,6 +84,14 @@ async def test_a_cut_letter_is_refused_while_the_limit_stands_or_without_its_ori
     assert await other.values("f.resume") == []
 
 
+async def test_what_was_never_read_is_not_redriven() -> None:
+    world = World()
+    await posted(world, b"", headers="oversized-batch")
+    desk = desk_of(world)
+    (told,) = await redrive(desk, [await only(desk)])
+    assert (told.outcome, "never read" in told.sentence) == (REFUSED, True)
+
+
 async def test_what_never_was_an_event_is_not_redriven() -> None:
     world = World()
     await world.send([1])

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from processors.flow.project import FolderProject
 from processors.flow.registry import registry_of
 from processors.flow.writers import STEP, WHY, ResultWriter, details_writer, result_writer
-from processors.step import Batch, Intake, Rows
+from processors.step import Batch, Headers, Intake, Rows
 from processors.steps.decode import KEY_BYTES, DecodeStep, Tombstones
 from schemas.codecs.encodings import Encoding, decoder
 from schemas.codecs.frame import Frame
 from schemas.codecs.registry import MemoryRegistry
 from schemas.contracts import Contract, built_in
 from schemas.errors import FlowError
+from schemas.headers import OVERSIZED
 from schemas.positions import Source
 from schemas.vocabulary import Reason, Verdict
 from tests.unit.test_codec_avro import written
@@ -104,10 +105,15 @@ def test_the_schema_of_details_explains_itself() -> None:
         WRITER.decode(b"\x09")
 
 
-def batch_of(values: list[bytes | None], origin: Rows | None = None, keys: list[bytes | None] | None = None) -> Batch:
+def batch_of(
+    values: list[bytes | None],
+    origin: Rows | None = None,
+    keys: list[bytes | None] | None = None,
+    headers: list[Headers] | None = None,
+) -> Batch:
     count = len(values)
     zeros = np.zeros(count, np.int64)
-    intake = Intake((Source("t", 0),), np.zeros(count, np.int16), np.arange(count), zeros, keys or [None] * count, values, None, 0)
+    intake = Intake((Source("t", 0),), np.zeros(count, np.int16), np.arange(count), zeros, keys or [None] * count, values, headers, 0)
     rows = np.arange(count, dtype=np.int64) if origin is None else origin
     return Batch(pa.RecordBatch.from_pylist([{}] * len(rows), pa.schema([])), rows, intake)
 
@@ -124,8 +130,9 @@ FATES: dict[str, tuple[bytes | None, Reason]] = {
     "hard": (ONE, Reason.TOO_LARGE),
     "hard null": (None, Reason.TOO_LARGE),
     "hard and large": (ONE + b"x" * 100, Reason.TOO_LARGE),
+    "unread": (None, Reason.TOO_LARGE),
 }
-KEYS = {True: b"k" * (KEY_BYTES + 1), False: b"k" * KEY_BYTES}
+KEYS = {"hard": b"k" * (KEY_BYTES + 1), "unread": None}
 
 
 @settings(deadline=None)
@@ -133,8 +140,9 @@ KEYS = {True: b"k" * (KEY_BYTES + 1), False: b"k" * KEY_BYTES}
 async def test_every_event_is_a_row_or_leaves_with_its_reason(fates: list[str], tombstones: Tombstones, data: Any) -> None:
     step = DecodeStep("decode", decoder(PLANE, "avro-single-object", built_in()), 60, tombstones)
     origin = np.array(sorted(data.draw(st.sets(st.sampled_from(range(len(fates)))))) if fates else [], np.int64)
-    keys = [KEYS[fate.startswith("hard")] for fate in fates]
-    stepped = await step.run(batch_of([FATES[fate][0] for fate in fates], origin, [*keys]), {})
+    keys = [KEYS.get(fate.split()[0], b"k" * KEY_BYTES) for fate in fates]
+    headers: list[Headers] = [[OVERSIZED] if fate == "unread" else [] for fate in fates]
+    stepped = await step.run(batch_of([FATES[fate][0] for fate in fates], origin, keys, headers), {})
     reasons = {int(row): leave.reason for leave in stepped.leaves for row in leave.rows}
     assert sum(len(leave.rows) for leave in stepped.leaves) == len(reasons)
     assert [reasons.get(at, Reason.NONE) for at in range(len(origin))] == [FATES[fates[row]][1] for row in origin]

@@ -1,0 +1,72 @@
+"""Messages that were fetched and not yet handed over, and what fetch() asked for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from connectors.kafka.columns import as_columns, source_of
+from connectors.log import Fetched
+from schemas.positions import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What fetch() asked for."""
+
+    max_rows: int = 1
+    max_bytes: int = 1
+    wait_s: float = 0.0
+    headers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A batch, and up to which rewind of each source it was made."""
+
+    fetched: Fetched
+    turns: Mapping[Source, int]
+
+
+@dataclass(slots=True)
+class Ready:
+    """Messages, ends of partitions among them."""
+
+    messages: list[Any] = field(default_factory=list)
+    size_bytes: int = 0
+    ends: int = 0
+
+    def add(self, messages: list[Any], ends: int) -> None:
+        """Put more behind."""
+        self.messages += messages
+        self.size_bytes += sum(map(len, messages))
+        self.ends += ends
+
+    def drop(self, sources: Iterable[Source]) -> dict[Source, int]:
+        """Throw away what is of these; the first offset thrown away of each."""
+        gone, first, kept = set(sources), dict[Source, int](), []
+        for message in self.messages:
+            if (source := source_of(message)) in gone:
+                first.setdefault(source, message.offset())
+            else:
+                kept.append(message)
+        self._hold(kept)
+        return first
+
+    def take(self, demand: Demand) -> Fetched:
+        """Hand over as much as was asked for."""
+        count = min(len(self.messages), demand.max_rows)
+        if self.size_bytes > demand.max_bytes:
+            sizes = accumulate(map(len, self.messages[:count]))
+            count = next((row for row, size in enumerate(sizes, 1) if size >= demand.max_bytes), count)
+        taken, left, ended = self.messages[:count], self.messages[count:], frozenset[Source]()
+        if self.ends:
+            ended = frozenset(source_of(message) for message in taken if message.error() is not None)
+            taken = [message for message in taken if message.error() is None]
+        self._hold(left)
+        return Fetched(as_columns(taken, demand.headers), ended)
+
+    def _hold(self, messages: list[Any]) -> None:
+        self.messages = messages
+        self.size_bytes = sum(map(len, messages))
+        self.ends = sum(message.error() is not None for message in messages) if self.ends else 0
