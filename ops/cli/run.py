@@ -119,7 +119,7 @@ class Line:
 
     def end(self) -> None:
         """The last word."""
-        self._write(("\r\x1b[2K" if self._live else "") + f"{self._last}; {time.monotonic() - self._began:.0f} s\n")
+        self._write(("\r\x1b[2K" if self._live else "") + f"{self._last or 'nothing was begun'}; {time.monotonic() - self._began:.0f} s\n")
 
     def _write(self, text: str) -> None:
         sys.stderr.write(text)

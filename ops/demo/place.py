@@ -51,8 +51,8 @@ class Place:
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid == os.getpid() or (process.ppid() == os.getpid() and "multiprocessing" in " ".join(process.cmdline())):
-                return False  # the server that workers were forked from ends with this process
+            if process.pid == os.getpid():
+                return False
             told = [*process.cmdline(), *process.environ().values()]
             return process.status() != psutil.STATUS_ZOMBIE and any(str(self.settings.data_folder) in text for text in told)
         return False

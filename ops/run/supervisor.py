@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from ops.run import forks
 from ops.run.child import Child
-from ops.run.forks import starter
 from ops.run.held import held
 from ops.run.watching import Watching
 from schemas.vocabulary import Exit
@@ -46,7 +46,7 @@ class Supervisor:
 
     def __init__(self, plan: Plan, say: Callable[[str], None], show: Callable[[Watching], None]) -> None:
         self._plan, self._say, self._show = plan, say, show
-        start = starter(plan.environment)
+        start = forks.starter(plan.environment)
         self.children = [Child(slot, start, time.monotonic) for slot in plan.slots()]
         self.watching = Watching(plan.slots())
         self._told = threading.Event()
@@ -66,6 +66,7 @@ class Supervisor:
                 self._tend()
             finally:
                 code = self._drain()
+                forks.end()
                 self.watching.close()
             ended(code)
         return code

@@ -11,8 +11,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from ops.run import forks
 from ops.run.child import BackOff, Child
 from ops.run.held import held, holder, require_free
 from ops.run.supervisor import Plan, sweep
@@ -149,6 +151,30 @@ def test_a_child_that_was_told_to_end_before_it_could_hear_it_has_ended_well(tmp
     assert pid is not None
     os.kill(pid, signal.SIGTERM)  # not by the supervisor: it was lost
     assert children[1].wait(10) == -signal.SIGTERM
+
+
+def _servers() -> list[int]:
+    return [child.pid for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+
+
+def test_ctrl_c_while_the_fork_server_imports_does_not_end_it() -> None:
+    forks.end()
+    forks.serve()
+    (server,) = _servers()
+    os.kill(server, signal.SIGINT)
+    process = _ending(0)
+    process.join(10)
+    assert (process.exitcode, _servers()) == (0, [server])
+
+
+def test_of_the_fork_server_nothing_is_left_once_it_was_ended_and_it_can_be_used_again() -> None:
+    for _ in range(2):
+        process = _ending(0)
+        process.join(10)
+        assert len(_servers()) == 1
+        forks.end()
+        assert not any("multiprocessing" in " ".join(child.cmdline()) for child in psutil.Process().children())
+    forks.end()
 
 
 def test_a_holder_that_was_killed_and_whose_pid_is_another_processs_now_holds_nothing(tmp_path: Path) -> None:
