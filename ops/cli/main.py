@@ -7,9 +7,11 @@ ops.cli.output. The module is imported only when its command is used.
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -115,8 +117,19 @@ def _failed(error: WeftError) -> int:
     return error.exit_code
 
 
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """End as by ctrl-C, whoever listens to that now."""
+    hears = signal.getsignal(signal.SIGINT)
+    if not callable(hears):  # it is ignored, as by whoever was started in the background
+        raise KeyboardInterrupt
+    hears(number, frame)
+
+
 def main() -> None:
     """The entry point of the installed program."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants it ignored, as nohup does
+            signal.signal(number, _interrupted)
     sys.exit(run())
 
 

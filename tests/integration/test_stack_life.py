@@ -99,13 +99,14 @@ def test_down_leaves_nothing_after_up_was_killed(data: Path, seed: int) -> None:
     assert processes(data) == []
 
 
-def test_an_interrupted_up_ends_what_it_started(data: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_up_ends_what_it_started(data: Path, number: signal.Signals) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs in the background ignores it, and so does what he starts
     starting = subprocess.Popen([WEFT, "--data", data, "up", *PARTS], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not processes(data) and time.monotonic() < until:
         time.sleep(0.05)
-    starting.send_signal(signal.SIGINT)
+    starting.send_signal(number)
     assert starting.wait(60) == 130
     assert processes(data) == []
 
