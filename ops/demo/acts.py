@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -96,8 +97,7 @@ class Demo:
             self._train()
         with self._act("stack"):
             self.place.stack.up(FIRST, self.tell.progress)
-        with ThreadPoolExecutor(1) as aside:
-            served = aside.submit(self._serve)  # models load while the events are written
+        with self._serving() as served:  # models load while the events are written
             with self._act("events"):
                 plan, sent = asyncio.run(self._sent())
             with self._act("model server"):
@@ -120,9 +120,26 @@ class Demo:
             manifest = catalog.manifest(name)
             self.tell.say(f"{manifest.ident}: {manifest.approval.why}")
 
-    def _serve(self) -> None:
+    @contextlib.contextmanager
+    def _serving(self) -> Iterator[Future[None]]:
+        """The model server starts aside; when what is done meanwhile fails or is interrupted, it is given up at once."""
+        given_up = threading.Event()
+
+        def told(what: str, done: int, total: int) -> None:
+            if given_up.is_set():
+                raise FailedError("The start of the model server was given up.")
+            self.tell.progress(what, done, total)
+
+        with ThreadPoolExecutor(1) as aside:
+            try:
+                yield aside.submit(self._serve, told)
+            except BaseException:
+                given_up.set()
+                raise
+
+    def _serve(self, told: Callable[[str, int, int], None]) -> None:
         if self.place.stack.needed("serve"):
-            self.place.stack.up(["serve"], self.tell.progress)
+            self.place.stack.up(["serve"], told)
 
     async def _sent(self) -> tuple[Plan, produce.Sent]:
         """The flow is applied and the events are on its input topic."""

@@ -80,8 +80,8 @@ class Serve:
         return False
 
     def stop(self) -> None:
-        """Ask it, then end what is left of its session, also where it was killed itself."""
-        self.daemon.stop(self.grace_s)
+        """Ask it, then end what is left of its session, also where it was killed itself. While it starts it would not listen for long."""
+        self.daemon.stop(self.grace_s if self.healthy() else 0.0)
         environment.remove_short_folder(self.folder)
 
 

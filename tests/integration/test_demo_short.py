@@ -1,8 +1,10 @@
 """The demo, short: the first days of the year and every hostile record, on a stack of its own, with the models in the worker."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,28 @@ def test_a_short_demo_proves_the_promise_and_leaves_nothing_running(tmp_path: Pa
     assert not place.settings.data_folder.exists()
     checked = weft(tmp_path, "audit", "check", str(place.proof / "receipt.tlog-proof"), "--key", str(place.proof / "log.vkeys"))
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_model_server_starts_ends_the_demo_at_once_and_leaves_nothing_running(tmp_path: Path) -> None:
+    trained()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs in the background ignores it, and so does what he starts
+    place = Place.of(Settings(data=tmp_path), serve=True)
+    (serve,) = (part.daemon for part in place.stack.parts(["serve"]))
+    command = [sys.executable, "-m", "ops.cli.main", "--data", str(tmp_path), "demo", "--limit", "2000"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        try:
+            until_s = time.monotonic() + 60
+            while serve.process() is None and time.monotonic() < until_s:
+                time.sleep(0.1)
+            time.sleep(2.0)  # Ray's own processes are coming up
+            assert demo.poll() is None
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(8.0) == 130  # a start goes on for ten seconds and more, and took no notice
+        finally:
+            demo.kill()
+            place.stack.down()
+    assert place.left() == []
 
 
 def test_a_hostile_record_that_ends_otherwise_is_not_sound() -> None:
