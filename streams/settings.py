@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from schemas.errors import UsageError
@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     serve: str | None = Field(
         default=None, description="the gRPC address of the model server, host:port; `in-process` runs the models in the worker"
     )
+    registry: str | None = Field(
+        default=None, description="the URL of the schema registry, https://host:port; else its ids are the files schemas/registry/<id>.avsc"
+    )
+    registry_auth: SecretStr | None = Field(default=None, description="user:password for the schema registry, where it asks for them")
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
     log_key: Path = Field(default=Path("log-key.pem"), description="the log's private key; below the data folder unless absolute")
 
