@@ -37,9 +37,13 @@ class Settings(BaseSettings):
     registry_auth: SecretStr | None = Field(default=None, description="user:password for the schema registry, where it asks for them")
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
     log_key: Path = Field(default=Path("log-key.pem"), description="the log's private key; below the data folder unless absolute")
-    trace_share: float = Field(default=0.001, ge=0, le=1, description="the share of events that are traced, by hash of the position; 0: none")
+    trace_share: float = Field(
+        default=0.001, ge=0, le=1, description="the share of events that are traced, by hash of the position; 0: none"
+    )
     trace_endpoint: str | None = Field(
-        default=None, pattern="^https?://", description="where spans go by OTLP over HTTP, http://host:4318; else to a file in the slot's folder"
+        default=None,
+        pattern="^https?://",
+        description="where spans go by OTLP over HTTP, http://host:4318; else into the data folder",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how workers log: `json` lines, `text` for people; `auto` is text on a terminal"
