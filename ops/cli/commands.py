@@ -1,5 +1,8 @@
 """The table of commands. A row costs nothing until its command is used: its module is imported only then."""
 
+import re
+import shlex
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -36,3 +39,10 @@ COMMANDS = (
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),
     Row("bench-lane", "ops.cli.bench:bench_lane", "Race the lane against a loop written by hand.", "Figures"),
 )
+
+_TYPED = re.compile(rf"\bweft (?=(?:{'|'.join(row.name for row in COMMANDS)})\b)")
+
+
+def as_typed(text: str, options: Sequence[str]) -> str:
+    """The text, with the options that each command of `weft` in it must be typed with."""
+    return _TYPED.sub(lambda _: f"weft {shlex.join(options)} ", text) if options else text

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Self
 
 import typer
 
+from ops.cli.commands import as_typed
 from ops.cli.output import console, say
+from schemas.errors import WeftError
 from schemas.vocabulary import Exit
 from streams.settings import load
 
@@ -34,6 +36,10 @@ def demo(
 
       weft demo --keep
     """
+    return _played(limit, workers, serve, keep)
+
+
+def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> int:
     began = time.monotonic()
     from ops.cli import demo_told
     from ops.demo.acts import Demo
@@ -47,6 +53,9 @@ def demo(
             told = played.run()
             stage.clear()
             code = demo_told.summary(told, played.workers)
+        except WeftError as error:
+            error.hint = as_typed(error.hint, place.options)  # it means the demo's stack
+            raise
         finally:
             keep = keep and code == Exit.DONE
             left = [] if keep else played.end(wipe=code == Exit.DONE)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from ops.cli import audit, main
+from ops.cli.commands import as_typed
 from ops.cli.output import say, table
 from ops.demo.acts import FLOW, Told
 from ops.demo.fates import Fate
@@ -112,11 +113,9 @@ def next_steps(place: Place, keep: bool) -> None:
     """Where to look next."""
     say("\nWhere to look next", "bold")
     if keep:
-        weft = f"weft --data {place.settings.data_folder}"
-        say(f"The demo's stack runs on. {weft} down --wipe ends it and deletes its data.")
-        lines = [f"results {FLOW}", f"dlq list {FLOW}", f"review list {FLOW}", f"explain {FLOW} {FLIGHT}"]
-        for line in lines:
-            say(f"  {weft} {line}")
+        say(as_typed("The demo's stack runs on. weft down --wipe ends it and deletes its data.", place.options))
+        for line in (f"results {FLOW}", f"dlq list {FLOW}", f"review list {FLOW}", f"explain {FLOW} {FLIGHT}"):
+            say(as_typed(f"  weft {line}", place.options))
         return
     say(f"The demo's stack is ended; receipt and keys stay in {place.proof}. For a stack that stays:")
     say(f"  weft up && weft produce {FLOW} --limit 20000 --hostile && weft run {FLOW}")

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ops.cli.commands import COMMANDS, Row
+from ops.cli.commands import COMMANDS, Row, as_typed
 from schemas.errors import WeftError
 from schemas.vocabulary import Exit
 
@@ -94,6 +94,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return Exit.FAILED
     except WeftError as error:
+        error.hint = as_typed(error.hint, _options(given))
         return _failed(error)
     except BrokenPipeError:  # `weft results | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,6 +105,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         named = f": {error.filename}" if error.filename else ""
         return _failed(WeftError(f"{error.strerror or error}{named}.", "Correct that, then try again."))
     return returned if isinstance(returned, int) else Exit.DONE
+
+
+def _options(given: Sequence[str]) -> Sequence[str]:
+    """What stands before the command; all of these have a value."""
+    at = 0
+    while at < len(given) and given[at].startswith("-"):
+        at += 1 if "=" in given[at] else 2
+    return given[:at]
 
 
 def _refused(error: typer.TyperException) -> int:

@@ -36,6 +36,12 @@ class Place:
         return LocalStack(self.settings)
 
     @property
+    def options(self) -> list[str]:
+        """What every command of `weft` needs to work on it."""
+        project = self.settings.project_folder
+        return [*([] if project == Path.cwd() else ["--project", str(project)]), "--data", str(self.settings.data_folder)]
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the workers must be told beyond the usual."""
         return {"WEFT_LOG_KEY": str(self.settings.log_key_file)}

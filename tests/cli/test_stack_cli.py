@@ -3,16 +3,20 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ops.cli.commands import COMMANDS, Row
+from ops.cli.commands import COMMANDS, Row, as_typed
 from ops.cli.main import run
+from ops.demo.place import Place
+from ops.stack.causes import why
 from ops.stack.marked import claim
 from schemas.vocabulary import Exit
+from streams.settings import Settings
 
 WEFT = Path(sys.executable).with_name("weft")
 
@@ -84,6 +88,22 @@ def test_logs_of_a_part_that_never_ran_say_so(tmp_path: Path) -> None:
     refused = weft("--data", str(tmp_path), "logs", "redis")
     assert refused.returncode == Exit.USAGE
     assert "nothing" in refused.stderr
+    assert f"`weft --data {tmp_path} up`" in refused.stderr  # not what starts the stack of another folder
+
+
+def test_a_hint_of_the_demo_is_a_command_that_works_as_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEFT_DATA", "elsewhere")  # put back after the test: the command sets it for its workers
+    place = Place.of(Settings(data=tmp_path / "a folder"), serve=False)
+    (kafka,) = place.stack.parts(["kafka"])
+    kafka.log_file.parent.mkdir(parents=True)
+    kafka.log_file.write_text("why it ended\n")
+    hint = as_typed(why(kafka, "ended while it was starting").hint, place.options)
+    typed = shlex.split(hint.split("`")[1])
+    assert typed[0] == "weft"
+    assert run(typed[1:]) == Exit.DONE
+    assert capsys.readouterr().out == "why it ended\n"
 
 
 def wiped(project: Path, answer: str | None = None, *arguments: str) -> subprocess.CompletedProcess[str]:
