@@ -100,7 +100,7 @@ def show(flow: Name, json: Json = False) -> None:
 def schema(
     into: Annotated[Path | None, typer.Option("--into", help="Write every published schema into this folder.")] = None,
 ) -> None:
-    """Print the JSON Schema of flow files, for editors; or write all schemas into a folder.
+    """Print the JSON Schema of flow files, for editors, with the project's own steps; or write all schemas into a folder.
 
     Examples:
 
@@ -109,10 +109,10 @@ def schema(
       weft flow schema --into docs/schemas
     """
     if into is None:
-        typer.echo(text(flow_schema()), nl=False)
+        typer.echo(text(flow_schema(_project())), nl=False)
         return
     into.mkdir(parents=True, exist_ok=True)
-    for name, made in schemas().items():
+    for name, made in schemas(_project()).items():
         (into / name).write_text(text(made), "utf-8")
         say(f"{into / name}")
 

@@ -11,7 +11,8 @@ from processors.cel.site import expression
 from processors.flow.first import decode_plan
 from processors.flow.plan import Plan, Site
 from processors.flow.spec import Input, Limits
-from processors.flow.words import FIRST, step_modules, words
+from processors.flow.words import FIRST, words
+from schemas.errors import FlowError
 
 Columns = Mapping[str, pa.DataType]
 
@@ -83,6 +84,7 @@ def _place(site: Site, told: Input | None, limits: Limits, givers: Mapping[str, 
 def _told(site: Site) -> Sequence[_Told]:
     """Each step's word, place and spec."""
     found: list[_Told] = []
+    known = words(site.project)
     listed = site.data.get("steps")
     for index, step in enumerate(listed if isinstance(listed, list) else ()):
         at = site.below("steps", index)
@@ -94,20 +96,30 @@ def _told(site: Site) -> Sequence[_Told]:
             continue
         word = next(iter(step))
         at = at.below(word)
-        if word in words():
-            found.append(_Told(word, at, at.load(step_modules()[word].Spec)))
+        if word in known:
+            found.append(_Told(word, at, _spec(at, known[word])))
             continue
         hint = "the flow's `input` says how events are decoded" if word == FIRST else ""
-        at.mistake((), f"there is no step `{word}`", wrong_word=word, valid=words(), hint=hint, key=True)
+        at.mistake((), f"there is no step `{word}`", wrong_word=word, valid=known, hint=hint, key=True)
         found.append(_Told(word, at, None))
     return found
+
+
+def _spec(at: Site, step: Any) -> Any | None:
+    """What the step is told; None, and mistakes, where that or its code is wrong."""
+    try:
+        model = step.Spec
+    except FlowError as error:  # a plugin
+        at.mistake((), error.sentence, hint=error.hint, key=True)
+        return None
+    return at.load(model)
 
 
 def _planned(word: str, at: Site, spec: Any, columns: Columns, before: Sequence[Placed]) -> Placed:
     known = len(at.mistakes)
     source = None if getattr(spec, "own_when", False) else getattr(spec, "when", None)
     when = None if source is None else expression(at, "when", source, columns)
-    plan: Plan = step_modules()[word].plan(spec, at, columns)
+    plan: Plan = words(at.project)[word].plan(spec, at, columns)
     missing = sorted(plan.needs - columns.keys()) if len(at.mistakes) == known else ()
     for name in missing:
         at.mistake((), f"there is no column `{name}` here", wrong_word=name, valid=columns, key=True)

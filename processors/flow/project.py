@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
+from processors.plugins.found import Plugin, PluginKind, find
 from schemas.contracts import Contract, Contracts
 
 Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models"]
@@ -50,6 +51,9 @@ class Project(Protocol):
             FlowError: a file among them is none.
         """
 
+    def plugins(self, kind: PluginKind) -> Mapping[str, Plugin]:
+        """The plugins by word, none of them imported."""
+
 
 @dataclass(frozen=True, slots=True)
 class FolderProject:
@@ -85,6 +89,10 @@ class FolderProject:
         """Those of the project folder, then those built in."""
         return Contracts.load(*self.folders("schemas")[:-1])
 
+    def plugins(self, kind: PluginKind) -> Mapping[str, Plugin]:
+        """Those of the project folder, then those of installed packages."""
+        return find(kind, self.folder)
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenProject:
@@ -107,6 +115,10 @@ class FrozenProject:
         """The bundle's; by fingerprint also those that stand behind it now."""
         own = [name for name in self.names("schemas", ".avsc") if "/" not in name]
         return _Layered({name: Contract.of(json.loads(self.files[f"schemas/{name}.avsc"])) for name in own}, self.behind.contracts())
+
+    def plugins(self, kind: PluginKind) -> Mapping[str, Plugin]:
+        """As they are now: a bundle carries no code."""
+        return self.behind.plugins(kind)
 
 
 class RecordingProject:
@@ -133,6 +145,10 @@ class RecordingProject:
         if self._contracts is None:
             self._contracts = _Recorded(self.inner.contracts(), self.files)
         return self._contracts
+
+    def plugins(self, kind: PluginKind) -> Mapping[str, Plugin]:
+        """As the inner one."""
+        return self.inner.plugins(kind)
 
 
 class _Layered(Contracts):

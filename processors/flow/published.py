@@ -8,10 +8,12 @@ import pydantic
 
 from processors.drift.reference import Reference
 from processors.flow import duration
+from processors.flow.project import Project
 from processors.flow.spec import FlowFile
-from processors.flow.words import words
+from processors.flow.words import sentence, words
 from processors.policies.model import Policy
 from processors.rules.model import Rules
+from schemas.errors import FlowError
 from schemas.manifest import Manifest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,18 +22,20 @@ FILES: Mapping[str, type[pydantic.BaseModel]] = {"rules": Rules, "policy": Polic
 """The files that flows name, and what stands in them."""
 
 
-def flow_schema() -> dict[str, Any]:
-    """The schema of a flow file, with every step that there is."""
+def flow_schema(project: Project | None = None) -> dict[str, Any]:
+    """The schema of a flow file, with every step that there is, also those of the project's plugins; without those that can't be loaded."""
     schema = FlowFile.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
     steps = []
-    for word, module in words().items():
-        spec = _own_names(module.Spec.model_json_schema(by_alias=True), word, definitions)
-        first = (module.__doc__ or "").strip().splitlines()[:1]
+    for word, step in words(project).items():
+        try:
+            spec = _own_names(step.Spec.model_json_schema(by_alias=True), word, definitions)
+        except FlowError:
+            continue
         steps.append(
             {
                 "type": "object",
-                "description": "".join(first),
+                "description": sentence(step),
                 "properties": {word: spec},
                 "required": [word],
                 "additionalProperties": False,
@@ -41,10 +45,10 @@ def flow_schema() -> dict[str, Any]:
     return {"$schema": DIALECT, **_bare(schema)}
 
 
-def schemas() -> Mapping[str, dict[str, Any]]:
+def schemas(project: Project | None = None) -> Mapping[str, dict[str, Any]]:
     """Every published schema by its file's name."""
     files = {f"{name}.schema.json": {"$schema": DIALECT, **_bare(model.model_json_schema(by_alias=True))} for name, model in FILES.items()}
-    return {"flow.schema.json": flow_schema(), **files}
+    return {"flow.schema.json": flow_schema(project), **files}
 
 
 def text(schema: Mapping[str, Any]) -> str:

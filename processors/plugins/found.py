@@ -1,0 +1,132 @@
+"""Finds plugins: files in a project's `plugins/steps/` and `plugins/sinks/`, and entry points of installed packages.
+
+A plugin's code runs in whatever process uses it, with all of that process's rights. So a file is read only where `weft.toml` says that the
+folder is a project of Weft, and only if nobody but its owner, who must be the user or root, may write it. Nothing is imported to be listed.
+"""
+
+import importlib.util
+import os
+import re
+import stat
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from schemas.errors import FlowError
+
+PluginKind = Literal["steps", "sinks"]
+KINDS: tuple[PluginKind, ...] = ("steps", "sinks")
+
+FOLDER = "plugins"
+MARK = "weft.toml"
+"""What makes a folder a project whose plugins are read."""
+
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OTHERS_WRITE = stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plugin, not imported yet."""
+
+    kind: PluginKind
+    word: str  # what a flow file or a sink file calls it by
+    origin: str  # where it comes from, as a person would say it
+    place: Path | metadata.EntryPoint
+    wrong: str = ""  # why it is not used; empty if nothing is known against it
+
+    def module(self) -> Any:
+        """Its code: a module, or what the entry point names.
+
+        Raises:
+            FlowError: it may not be used, or can't be imported.
+        """
+        if self.wrong:
+            raise FlowError(f"{self.origin} is not used: {self.wrong}")
+        try:
+            return _imported(self.place, _changed(self.place)) if isinstance(self.place, Path) else self.place.load()
+        except Exception as error:  # whatever its code does
+            raise FlowError(f"{self.origin} can't be loaded: {told(error)}", "`weft plugin list` shows all plugins.") from error
+
+
+def find(kind: PluginKind, folder: Path | None) -> Mapping[str, Plugin]:
+    """Every plugin by its word: the project folder's, then those of installed packages. One whose word is taken stands under its origin."""
+    found: dict[str, Plugin] = {}
+    for plugin in (*_in_folder(kind, folder), *_installed(kind)):
+        if plugin.word in found:
+            taken = f"`{plugin.word}` is given by {found[plugin.word].origin} already"
+            found[plugin.origin] = Plugin(kind, plugin.word, plugin.origin, plugin.place, taken)
+        else:
+            found[plugin.word] = plugin
+    return found
+
+
+def told(error: BaseException) -> str:
+    """What a plugin's code raised, in a line, with the place in it."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({error.filename}:{error.lineno})"
+    place = f" ({last[0].filename}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{place}"
+
+
+def _in_folder(kind: PluginKind, folder: Path | None) -> list[Plugin]:
+    if folder is None:
+        return []
+    at = folder / FOLDER / kind
+    files = sorted(path for path in at.glob("*.py") if not path.name.startswith("_"))
+    no_mark = "" if (folder / MARK).is_file() else f"there is no {MARK} in {folder}, so it is no project of Weft"
+    return [_file(kind, path, no_mark) for path in files]
+
+
+def _file(kind: PluginKind, path: Path, wrong: str) -> Plugin:
+    if not _WORD.fullmatch(path.stem):
+        wrong = wrong or "its name must be lower-case letters, digits and _"
+    strange = next((at for at in (path, path.parent, path.parent.parent) if _strange(at)), None)
+    if strange is not None:
+        wrong = wrong or f"others than you may write {strange}"
+    return Plugin(kind, path.stem, f"{FOLDER}/{kind}/{path.name}", path, wrong)
+
+
+def _strange(path: Path) -> bool:
+    """Whether somebody else could have put code there."""
+    told_of = path.stat()
+    return bool(told_of.st_mode & _OTHERS_WRITE) or told_of.st_uid not in (0, os.getuid())
+
+
+def _installed(kind: PluginKind) -> list[Plugin]:
+    found = []
+    for point in sorted(metadata.entry_points(group=f"weft.{kind}"), key=lambda one: one.name):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "an installed package"
+        wrong = "" if _WORD.fullmatch(point.name) else "its name must be lower-case letters, digits and _"
+        found.append(Plugin(kind, point.name, f"{package} ({point.value})", point, wrong))
+    return found
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _imported(path: Path, changed: int) -> ModuleType:
+    """The file as a module under a name of its own, once for each state of it."""
+    digest = blake2b(f"{path.resolve()} {changed}".encode(), digest_size=6).hexdigest()
+    name = f"weft_plugin_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
