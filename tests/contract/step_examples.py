@@ -11,18 +11,14 @@ import pyarrow as pa
 from connectors.memory.lookup import MemoryLookup
 from processors.cel.expression import Expression
 from processors.drift.reference import Reference, describe
-from processors.flow.plan import Mistake, Parts, Plan, Site
+from processors.flow.plan import Parts, Plan
 from processors.flow.project import BUILT_IN, FolderProject, FrozenProject
 from processors.flow.words import step_modules
-from processors.flow.yaml import parse
+from processors.plugins.case import ROWS, Case, batch_of, planned, types
 from processors.ports import Answer
 from processors.rungs import AskRule
-from processors.step import Batch, Intake, Step
+from processors.step import Step
 from processors.steps.infer import Infer
-from schemas.positions import Source
-
-ROWS = 1_500
-SOURCES = tuple(Source("flights.departures", partition) for partition in range(3))
 
 
 class NoModels:
@@ -48,29 +44,17 @@ def departures(rows: int = ROWS, seed: int = 7) -> pa.RecordBatch:
     )
 
 
-def batch_of(columns: pa.RecordBatch) -> Batch:
-    """The rows as a batch whose intake had one more row before each of them; sources in turn."""
-    rows = columns.num_rows
-    empty: list[bytes | None] = [b""] * (2 * rows)
-    source = (np.arange(2 * rows) % len(SOURCES)).astype(np.int16)
-    intake = Intake(SOURCES, source, np.arange(2 * rows), np.zeros(2 * rows, np.int64), [None] * (2 * rows), empty, None, 1_000)
-    return Batch(columns, np.arange(rows, dtype=np.int64) * 2 + 1, intake)
-
-
 class Built:
     """A plan of a step at the end of a flow file of one step, with the mistakes made there."""
 
     def __init__(
         self, word: str, told: Mapping[str, Any], columns: Mapping[str, pa.DataType], files: Mapping[str, str] | None = None
     ) -> None:
-        self.mistakes: list[Mistake] = []
         contracts = {f"schemas/{file.name}": file.read_text() for file in BUILT_IN["schemas"].glob("flights.*.avsc")}
         self.project = FrozenProject({**contracts, **(files or {})}, FolderProject())
-        site = Site(self.project, parse("flow.yaml", json.dumps(told)), self.mistakes)
-        module = step_modules()[word]
-        spec = site.load(module.Spec)
-        assert spec is not None, self.mistakes
-        self.plan: Plan = module.plan(spec, site, columns)
+        plan, self.mistakes = planned(step_modules()[word], told, columns, self.project)
+        assert plan is not None, self.mistakes
+        self.plan: Plan = plan
 
     def step(self, lookup: MemoryLookup | None = None, clock: Callable[[], float] = lambda: 0.0) -> Step:
         """The step."""
@@ -78,28 +62,23 @@ class Built:
         return self.plan.build(Parts(lookup or MemoryLookup(), NoModels(), clock, self.project))
 
 
-def types(columns: pa.RecordBatch) -> dict[str, pa.DataType]:
-    """Name and type of each column."""
-    return {field.name: field.type for field in columns.schema}
-
-
-def _made(
-    word: str, told: Mapping[str, Any], files: Mapping[str, str] | None = None, lookup: MemoryLookup | None = None
-) -> tuple[Step, Batch]:
+def _made(word: str, told: Mapping[str, Any], files: Mapping[str, str] | None = None, lookup: MemoryLookup | None = None) -> Case:
     columns = departures()
-    return Built(word, told, types(columns), files).step(lookup), batch_of(columns)
+    built = Built(word, told, types(columns), files)
+    return Case(built.step(lookup), batch_of(columns), built.plan)
 
 
-def _decode() -> tuple[Step, Batch]:
+def _decode() -> Case:
     told = {"schema": "flights.Departure", "encoding": "json", "tombstones": "dead-letter"}
     batch = batch_of(pa.RecordBatch.from_struct_array(pa.array([{}] * ROWS, pa.struct([]))))
     good = {"flight_id": "UA-1", "scheduled_at": 1_356_998_400_000, "carrier": "UA", "flight": 1, "origin": "EWR", "dest": "BOS"}
     kinds = [None, b"{", b"[1]", b'{"flight_id": 7}', json.dumps(good | {"distance": 1.5, "time_hour": "h"}).encode()]
     values = [kinds[min(row % 11, 4)] for row in range(len(batch.intake))]
-    return Built("decode", told, {}).step(), replace(batch, intake=replace(batch.intake, values=values))
+    built = Built("decode", told, {})
+    return Case(built.step(), replace(batch, intake=replace(batch.intake, values=values)), built.plan)
 
 
-def _filter() -> tuple[Step, Batch]:
+def _filter() -> Case:
     return _made("filter", {"when": "dep_delay < 0.0", "reason": "early"})
 
 
@@ -114,14 +93,14 @@ rules:
 """
 
 
-def _validate() -> tuple[Step, Batch]:
+def _validate() -> Case:
     return _made("validate", {"rules": "r"}, {"rules/r.yaml": RULES})
 
 
 PLANES = {"plane:N1": b'{"year": 2001, "seats": 5}', "plane:N2": b'{"year": "old"}', "plane:N3": b'{"year": null, "engines": 4, "more": 1}'}
 
 
-def _enrich() -> tuple[Step, Batch]:
+def _enrich() -> Case:
     told = {"lookup": "plane:{tailnum}", "schema": "flights.Plane", "into": "plane", "missing": "quarantine"}
     return _made("enrich", told, lookup=MemoryLookup(PLANES.items()))
 
@@ -131,7 +110,7 @@ def reference(values: pa.Array) -> str:
     return Reference(flow="f", time_from="a", time_to="b", rows=len(values), columns={"dep_delay": describe(values)}).text()
 
 
-def _drift() -> tuple[Step, Batch]:
+def _drift() -> Case:
     told = {"columns": ["dep_delay"], "reference": "r", "window": 500}
     before = pa.array(np.random.default_rng(1).normal(0.0, 10.0, 5_000))
     return _made("drift", told, {"references/r.json": reference(before)})
@@ -147,22 +126,22 @@ rules:
 """
 
 
-def _policy() -> tuple[Step, Batch]:
+def _policy() -> Case:
     return _made("policy", {"rules": "p"}, {"policies/p.yaml": POLICY})
 
 
-def _decide() -> tuple[Step, Batch]:
+def _decide() -> Case:
     return _made("decide", {"when": "dep_delay > 30.0", "as": "notify", "else": "ignore"})
 
 
-def _infer() -> tuple[Step, Batch]:
+def _infer() -> Case:
     columns = departures()
     rule = Expression.compile("dep_delay > 30.0 ? 1.0 : 0.0", types(columns), pa.float64())
     gives = pa.schema([("score", pa.float64())])
-    return Infer("infer", (AskRule(rule, gives),), gives, False, True), batch_of(columns)
+    return Case(Infer("infer", (AskRule(rule, gives),), gives, False, True), batch_of(columns))
 
 
-EXAMPLES: Mapping[str, Callable[[], tuple[Step, Batch]]] = {
+EXAMPLES: Mapping[str, Callable[[], Case]] = {
     "decode": _decode,
     "filter": _filter,
     "validate": _validate,

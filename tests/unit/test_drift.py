@@ -7,8 +7,9 @@ import pytest
 
 from processors.drift import distance
 from processors.drift.reference import Column, Reference, coarse, codes, describe
+from processors.plugins.case import SOURCES, batch_of
 from processors.step import Signal, State, Stepped
-from tests.contract.step_examples import SOURCES, Built, batch_of, reference
+from tests.contract.step_examples import Built, reference
 
 CHANCE = np.random.default_rng(11)
 JANUARY = pa.array(CHANCE.normal(0.0, 10.0, 27_000))
@@ -95,6 +96,11 @@ async def test_values_unlike_the_reference_raise_one_signal_per_full_window() ->
     signal = stepped.signals[0]
     assert (signal.kind, signal.column) == ("drift", "dep_delay")
     assert signal.figures["psi"] > signal.figures["threshold"] >= 0.1
+    last = [reading for reading in stepped.readings if reading.source == stepped.signals[-1].source][-3:]
+    assert [(reading.name, reading.value) for reading in last] == [
+        (f"drift_{name}", stepped.signals[-1].figures[figure])
+        for name, figure in (("psi", "psi"), ("psi_threshold", "threshold"), ("ks", "ks"))
+    ]
     assert "`dep_delay` has moved away from the reference: PSI" in signal.sentence
     assert len(stepped.batch) == 3_000
 
@@ -113,7 +119,7 @@ async def test_a_window_goes_on_in_the_next_batch_and_is_not_changed_in_place() 
     world = World()
     first = await world.run(CHANCE.normal(8.0, 10.0, 900))
     assert first.signals == ()
-    assert first.counts["fill"] == 900
+    assert [reading.value for reading in first.readings if reading.name == "drift_window_rows"] == [300, 300, 300]
     again = [await world.run(np.full(600, 8.0), first.state) for _ in range(2)]
     assert again[0].signals == again[1].signals
     assert len(again[0].signals) == 3

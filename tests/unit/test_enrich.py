@@ -9,10 +9,12 @@ import pytest
 
 from connectors.memory.lookup import MemoryLookup
 from processors.lookups.cache import Cache
+from processors.plugins.case import batch_of, types
 from processors.step import Stepped
+from processors.steps.enrich import COUNTS
 from schemas.errors import UnreachableError
 from schemas.vocabulary import Reason, Verdict
-from tests.contract.step_examples import Built, batch_of, types
+from tests.contract.step_examples import Built
 
 TOLD = {"lookup": "plane:{tailnum}", "schema": "flights.Plane", "into": "plane", "missing": "default"}
 PLANES = {"plane:N1": b'{"year": 2001, "seats": 5, "engines": 1}', "plane:N2": b'{"seats": 7, "engines": 3, "maker": "B"}'}
@@ -55,7 +57,7 @@ async def test_a_row_gets_the_fields_of_its_object_and_whether_there_was_one() -
         {"tailnum": None, "plane_year": None, "plane_seats": 149, "plane_engines": 2, "plane_found": False},
         {"tailnum": "N1", "plane_year": 2001, "plane_seats": 5, "plane_engines": 1, "plane_found": True},
     ]
-    assert stepped.counts == {"rows": 5.0, "keys": 3.0, "asked": 3.0, "missing": 2.0, "malformed": 0.0}
+    assert stepped.counts == dict(zip(COUNTS, (5.0, 3.0, 3.0, 2.0, 0.0), strict=True))
 
 
 async def test_different_keys_are_asked_once_and_only_if_not_known() -> None:
@@ -64,7 +66,7 @@ async def test_different_keys_are_asked_once_and_only_if_not_known() -> None:
     await world.run("N2", "N9")
     stepped = await world.run("N9", "N1", None)
     assert world.lookup.asked == [["plane:N1", "plane:N2"], ["plane:N9"]]
-    assert stepped.counts["asked"] == 0
+    assert stepped.counts["lookup_asked_keys"] == 0
 
 
 async def test_an_object_older_than_fresh_is_asked_for_again() -> None:
@@ -93,7 +95,7 @@ async def test_a_row_without_an_object_leaves_as_the_flow_says(missing: str) -> 
 async def test_an_object_that_does_not_fit_its_contract_counts_as_missing(value: bytes) -> None:
     stepped = await World({"plane:N1": value}).run("N1")
     assert stepped.batch.columns.column("plane_found").to_pylist() == [False]
-    assert (stepped.counts["malformed"], stepped.counts["missing"]) == (1, 1)
+    assert (stepped.counts["lookup_malformed_objects"], stepped.counts["lookup_missing_rows"]) == (1, 1)
 
 
 async def test_numbers_beyond_what_a_double_holds_are_read_as_the_nearest() -> None:

@@ -2,9 +2,10 @@
 
 import pyarrow as pa
 
+from processors.plugins.case import batch_of, types
 from processors.step import Batch, Stepped
 from schemas.vocabulary import Reason, Verdict
-from tests.contract.step_examples import Built, batch_of, types
+from tests.contract.step_examples import Built
 
 COLUMNS = pa.RecordBatch.from_pydict({"d": pa.array([1.0, None, 3.0]), "s": ["a", "b", "c"]})
 

@@ -5,9 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from processors.plugins.case import batch_of, types
 from processors.step import Stepped
 from schemas.vocabulary import Reason, Verdict
-from tests.contract.step_examples import Built, batch_of, types
+from tests.contract.step_examples import Built
 
 
 def built(rules: str, columns: pa.RecordBatch) -> Built:
