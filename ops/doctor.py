@@ -9,13 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 
 from connectors.kafka.admin import KafkaAdmin
-from connectors.kafka.settings import KafkaSettings
 from ops.flow.wanted import Basis, wanted
-from ops.stack import jars, kafka, ports
+from ops.stack import jars, kafka, ports, services
 from ops.stack.local import NEEDED_BYTES, LocalStack
 from ops.stack.part import Site
 from processors.flow.check import Checked, check
@@ -132,9 +131,8 @@ def flows(settings: Settings) -> Iterator[Finding]:
 
 def topics(settings: Settings) -> Iterator[Finding]:
     """The topics of each flow."""
-    bootstrap = LocalStack(settings).addresses()["bootstrap"]
     try:
-        there = set(asyncio.run(KafkaAdmin(KafkaSettings(bootstrap, reach_s=3.0)).topics()))
+        there = set(asyncio.run(KafkaAdmin(replace(services.kafka(settings), reach_s=3.0)).topics()))
     except WeftError as error:
         yield Finding("topics", False, error.sentence, UP)
         return

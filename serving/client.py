@@ -1,5 +1,6 @@
 """A client of the Open Inference Protocol v2 over gRPC: Weft's server, Triton or KServe."""
 
+from pathlib import Path
 from typing import Protocol
 
 import grpc
@@ -60,11 +61,21 @@ class Endpoint(Protocol):
         """Let go of connections."""
 
 
-class GrpcEndpoint:
-    """A server at `target` (host:port); several calls may be in flight."""
+def tls(ca: Path | None = None) -> grpc.ChannelCredentials:
+    """For a server whose certificate was signed by the CA in this PEM file; else by one of the system's.
 
-    def __init__(self, target: str) -> None:
+    Raises:
+        OSError: the file can't be read.
+    """
+    return grpc.ssl_channel_credentials(ca.read_bytes() if ca else None)
+
+
+class GrpcEndpoint:
+    """A server at `target` (host:port); several calls may be in flight. Without credentials nothing is encrypted."""
+
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         self.target = target
+        self._credentials = credentials
         self._channel: grpc.aio.Channel | None = None  # made in the loop that uses it
 
     async def infer(self, manifest: Manifest, columns: pa.RecordBatch, timeout_s: float) -> Answer:
@@ -102,7 +113,8 @@ class GrpcEndpoint:
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+            plain, secure = grpc.aio.insecure_channel, grpc.aio.secure_channel
+            self._channel = secure(self.target, self._credentials, _OPTIONS) if self._credentials else plain(self.target, _OPTIONS)
         return self._channel
 
     async def _translated(self, manifest: Manifest, error: grpc.aio.AioRpcError, timeout_s: float) -> UnreachableError | FailedError:
@@ -119,10 +131,11 @@ class GrpcEndpoint:
     async def _away(self, manifest: Manifest, code: grpc.StatusCode) -> bool:
         """Whether there is nobody to answer, rather than an answer that is bad or late."""
         if code is grpc.StatusCode.NOT_FOUND:  # of the model; but Ray Serve's proxy says it too, of an application that was taken down
-            return not await self._lives()
+            return not await self.lives()
         return code in _AWAY or (code in _DOUBTFUL and not await self.ready(manifest))
 
-    async def _lives(self) -> bool:
+    async def lives(self) -> bool:
+        """Whether the server answers at all."""
         try:
             response = await call(self._open(), "ServerLive")(protocol.ServerLiveRequest(), timeout=READY_WITHIN_S)
         except grpc.aio.AioRpcError:

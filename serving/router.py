@@ -11,7 +11,7 @@ from schemas.errors import FailedError, UnreachableError, UsageError
 from schemas.manifest import Manifest
 from serving.breaker import Breaker, Circuit
 from serving.catalog import Catalog, Manifests
-from serving.client import Endpoint, GrpcEndpoint, NoAnswerError
+from serving.client import Endpoint, NoAnswerError
 
 CHAMPION = "champion"
 ROUTES = (CHAMPION,)
@@ -85,6 +85,6 @@ class Router:
         return self._breakers.setdefault(manifest.ident, Breaker(self._clock))
 
 
-def remote_models(project: FolderProject, target: str) -> Router:
+def remote_models(project: FolderProject, endpoint: Endpoint) -> Router:
     """Models that a server answers for."""
-    return Router(Catalog(project), GrpcEndpoint(target))
+    return Router(Catalog(project), endpoint)

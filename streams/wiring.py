@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from processors.flow.topics import topics_of
 from processors.ports import Answer, Lookup, Models
 from schemas.errors import FlowError, UnreachableError, UsageError
 from serving.catalog import Manifests
+from serving.client import GrpcEndpoint, tls
 from serving.router import Router, remote_models
 from streams.clock import Clock, SystemClock
 from streams.control import Control
@@ -30,12 +32,10 @@ from streams.ledger.signer import Signer
 from streams.parts import Bounds, LaneParts
 from streams.settings import Settings
 from streams.slot import Slot
+from streams.tables import IN_PROCESS
 from streams.watch import Watch
 
 LOGGER = logging.getLogger("weft.worker")
-IN_PROCESS = "in-process"
-"""Setting `serve` to this runs the models in the worker itself: no model server, no Ray."""
-
 BOUNDS = Bounds(drain_s=6.0)  # a worker that is told to end has ten seconds for all of it
 
 
@@ -63,18 +63,30 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
     Raises:
         UsageError: an address is missing or wrong.
     """
-    if settings.bootstrap is None:
-        raise UsageError("no Kafka broker is named", "set WEFT_BOOTSTRAP; `weft run` does so for the local stack")
-    kafka = KafkaSettings(settings.bootstrap)
-    lookup: Lookup = RedisLookup(settings.redis) if settings.redis else _NoPort("no Redis is named", "set WEFT_REDIS")
+    kafka = settings.kafka_at()
+    lookup: Lookup = RedisLookup(settings.redis_at()) if settings.redis else _NoPort("no Redis is named", "set WEFT_REDIS")
     models: Models = _NoPort("no model server is named", "set WEFT_SERVE")
     if settings.serve == IN_PROCESS:
         from serving.memory import local_models  # noqa: PLC0415  # ONNX Runtime: only who runs models in the worker pays for its import
 
         models = local_models(FolderProject(settings.project_folder))
     elif settings.serve:
-        models = remote_models(FolderProject(settings.project_folder), settings.serve)
+        models = remote_models(FolderProject(settings.project_folder), endpoint(settings, settings.serve))
     return Fabric(slot, settings, kafka, KafkaReader(kafka), KafkaPublisher(kafka), lookup, models, SystemClock())
+
+
+def endpoint(settings: Settings, address: str) -> GrpcEndpoint:
+    """The model server at this address, over TLS if the settings say so.
+
+    Raises:
+        UsageError: its CA's file can't be read.
+    """
+    said = settings.model_server
+    ca = settings.file(said.ca)
+    try:
+        return GrpcEndpoint(address, tls(Path(ca) if ca else None) if said.elsewhere else None)
+    except OSError as error:
+        raise UsageError(f"serve.ca can't be read: {error.strerror}: {ca}", "it must be a PEM file") from error
 
 
 def flows_of(parts: Fabric, control: Control) -> tuple[Sequence[Flow], Sequence[Topics]]:

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
+from connectors.kafka.settings import KafkaSettings
 from processors.flow.bundle import CONTROL_TOPIC
 from processors.light import keep_pandas_out
 from schemas.errors import WeftError
@@ -87,6 +89,7 @@ def _app(parts: Fabric, group: str) -> faust.App:
     return faust.App(
         group,
         broker=brokers,
+        broker_credentials=_credentials(parts.kafka),
         datadir=str(parts.slot.faust_folder),
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -97,6 +100,14 @@ def _app(parts: Fabric, group: str) -> faust.App:
         web_host="127.0.0.1",
         web_port=parts.slot.web_port(),
     )
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    """For Faust's own client, what the lane's client shows; None where that is nothing."""
+    security, context = kafka.security, kafka.tls()
+    if security.user:
+        return SASLCredentials(username=security.user, password=security.password, ssl_context=context, mechanism=security.mechanism)
+    return SSLCredentials(context) if context is not None else None
 
 
 def run(parts: Fabric, began_ms: int) -> NoReturn:

@@ -1,9 +1,12 @@
 """How to talk to a Kafka cluster: the client's settings, each for a reason that was measured."""
 
 import logging
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+
+from schemas.errors import UsageError
 
 Conf = dict[str, str | int | float | bool]
 
@@ -12,11 +15,42 @@ LOGGER.addHandler(logging.NullHandler())  # the client's own lines go where the 
 
 
 @dataclass(frozen=True, slots=True)
+class Security:
+    """How a client shows who it is and sees who it talks to, for every client that there is. Files are PEM; empty: not there."""
+
+    protocol: str = "PLAINTEXT"  # or SSL, SASL_PLAINTEXT, SASL_SSL
+    mechanism: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: str = ""  # else the system's
+    certificate: str = ""
+    key: str = ""
+    key_password: str = field(default="", repr=False)
+
+    def conf(self) -> Conf:
+        """For librdkafka."""
+        if self.protocol == "PLAINTEXT":
+            return {}
+        made = {
+            "security.protocol": self.protocol,
+            "sasl.mechanisms": self.mechanism if self.user else "",
+            "sasl.username": self.user,
+            "sasl.password": self.password,
+            "ssl.ca.location": self.ca,
+            "ssl.certificate.location": self.certificate,
+            "ssl.key.location": self.key,
+            "ssl.key.password": self.key_password,
+        }
+        return {name: value for name, value in made.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """Where the cluster is and how patient to be. `security` holds librdkafka's own settings for TLS and SASL."""
+    """Where the cluster is and how patient to be. `client` holds settings of librdkafka that somebody passes through: they come last."""
 
     bootstrap: str
-    security: Mapping[str, str] = field(default_factory=dict)
+    security: Security = field(default_factory=Security)
+    client: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     session_timeout_ms: int = 10_000  # a static member that is scaled away stalls its partitions for so long
     transaction_timeout_ms: int = 10_000  # a slot that never comes back blocks read_committed readers for so long
     watchdog_s: float = 15.0  # no progress for so long ends the process
@@ -31,12 +65,38 @@ class KafkaSettings:
         134_217_728  # a batch of zstd that takes more is never read, one that takes half is; other codecs know no bound
     )
 
+    def tls(self) -> ssl.SSLContext | None:
+        """For clients that are not librdkafka; None where the protocol uses no TLS.
+
+        Raises:
+            UsageError: a file can't be read, or is not what it should be.
+        """
+        security = self.security
+        if not security.protocol.endswith("SSL"):
+            return None
+        named = security.ca
+        try:
+            context = ssl.create_default_context(cafile=security.ca or None)
+            named = f"{security.certificate} with {security.key}"
+            if security.certificate:
+                context.load_cert_chain(security.certificate, security.key, security.key_password)
+        except OSError as error:  # also what is no certificate, or of another key
+            raise UsageError(f"TLS to Kafka can't use {named}: {error.strerror or error}", "Both are PEM files.") from error
+        if self.client.get("ssl.endpoint.identification.algorithm") == "none":
+            context.check_hostname = False
+        return context
+
     def _common(self) -> Conf:
-        return {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000, **self.security}
+        own: Conf = {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000}
+        return own | self.security.conf()
+
+    def _passed(self) -> Conf:
+        """What is passed through; one dictionary is for consumers and producers, and the client need not say so each time."""
+        return {**self.client, "log.configuration.warnings": False} if self.client else {}
 
     def admin(self) -> Conf:
         """For the admin client."""
-        return self._common()
+        return self._common() | self._passed()
 
     def reader(self, group: str) -> Conf:
         """For a consumer that is told its partitions."""
@@ -54,6 +114,7 @@ class KafkaSettings:
             "fetch.wait.max.ms": self.fetch_wait_ms,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": self.prefetch_kbytes,
+            **self._passed(),
         }
 
     def member(self, group: str, slot: str, topics: Iterable[str]) -> Conf:
@@ -63,12 +124,14 @@ class KafkaSettings:
         what it subscribes to now, and nobody would read what is new.
         """
         subscribed = blake2b("\n".join(sorted(topics)).encode(), digest_size=4).hexdigest()
-        return self.reader(group) | {
+        return {
+            **self.reader(group),
             "group.instance.id": f"{slot}.{subscribed}",
             "group.protocol": "classic",
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": self.session_timeout_ms,
             "heartbeat.interval.ms": 1000,  # members hear of a rebalance by their heartbeat
+            **self._passed(),
         }
 
     def producer(self) -> Conf:
@@ -82,6 +145,7 @@ class KafkaSettings:
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
             "message.timeout.ms": self.transaction_timeout_ms,
+            **self._passed(),
         }
 
     def transactional(self, slot: str) -> Conf:

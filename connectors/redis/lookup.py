@@ -4,28 +4,29 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from connectors.redis.settings import RedisSettings, checked_url
 from schemas.errors import UnreachableError, UsageError
 
 _CHUNK = 5_000  # keys in one round trip of `load`
 
 
 class RedisLookup:
-    """A `Lookup`. The URL carries user, password, database and TLS: `rediss://user:password@host:6380/0`."""
+    """A `Lookup`. A URL alone will do; it may carry user, password, database and TLS: `rediss://user:password@host:6380/0`."""
 
-    def __init__(self, url: str, timeout_s: float = 2.0) -> None:
+    def __init__(self, server: RedisSettings | str, timeout_s: float = 2.0) -> None:
+        settings = RedisSettings(server) if isinstance(server, str) else server
+        self._where = settings.where
+        patience = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "health_check_interval": 30}
         try:
-            self._redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, health_check_interval=30)
+            self._redis = Redis.from_url(checked_url(settings.url), **patience, **settings.arguments())
         except ValueError as error:
-            raise UsageError(f"{url!r} is no URL of a Redis server: {error}", "it looks like redis://host:6379/0") from error
-        parts = urlsplit(url)
-        self._where = f"{parts.hostname}:{parts.port or 6379}"  # without the password
+            raise UsageError(f"the URL of Redis at {self._where} is wrong: {error}", "it looks like redis://host:6379/0") from error
 
     async def mget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         """See Lookup."""
@@ -67,7 +68,7 @@ class RedisLookup:
         except (AuthenticationError, AuthorizationError, NoPermissionError) as error:
             raise UnreachableError(
                 f"Redis at {self._where} refuses the user or password: {error}",
-                "put them into WEFT_REDIS (redis://user:password@host:6379/0) and start again, or mend the server",
+                "set redis.user and redis.password_file in weft.toml, or WEFT_REDIS_PASSWORD_FILE, and start again; or mend the server",
             ) from error
         except (RedisConnectionError, RedisTimeoutError, OSError) as error:
             raise UnreachableError(f"Redis at {self._where} can't be reached: {error}", "is it running? `weft status` shows it") from error

@@ -12,7 +12,7 @@ from connectors.kafka.settings import KafkaSettings
 from connectors.log import Reader
 from ops.audit.subject import Subject
 from ops.flow.applied import applied_now, latest_now, topics_now
-from ops.stack.local import LocalStack
+from ops.stack import services
 from processors.flow.check import check
 from processors.flow.project import project
 from schemas.errors import UnreachableError, UsageError
@@ -80,4 +80,4 @@ def verifiers(vkeys: Sequence[str]) -> list[Verifier]:
 
 
 def _kafka(settings: Settings) -> KafkaSettings:
-    return KafkaSettings(settings.bootstrap or LocalStack(settings).addresses()["bootstrap"])
+    return services.kafka(settings)

@@ -43,14 +43,13 @@ async def _say(flow: str, paused: bool, who: str, why: str) -> None:
     from connectors.kafka.admin import KafkaAdmin
     from connectors.kafka.publisher import KafkaPublisher
     from connectors.kafka.reader import KafkaReader
-    from connectors.kafka.settings import KafkaSettings
     from ops.flow.applied import applied_now
-    from ops.run.preparing import addresses
+    from ops.stack import services
     from schemas.errors import UsageError
     from streams.control import FlowPaused
     from streams.control import say as tell
 
-    kafka = KafkaSettings(addresses(load())["WEFT_BOOTSTRAP"])
+    kafka = services.kafka(load())
     reader, publisher = KafkaReader(kafka), KafkaPublisher(kafka)
     try:
         if not (await applied_now(KafkaAdmin(kafka), reader)).versions(flow):

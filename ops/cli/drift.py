@@ -56,10 +56,9 @@ async def _made(settings: Settings, watched: Watch, stretch: Stretch, events: Pa
     if events is not None:
         return await make(watched, from_file(watched, events), stretch)
     from connectors.kafka.reader import KafkaReader
-    from connectors.kafka.settings import KafkaSettings
-    from ops.stack.local import LocalStack
+    from ops.stack import services
 
-    reader = KafkaReader(KafkaSettings(settings.bootstrap or LocalStack(settings).addresses()["bootstrap"]))
+    reader = KafkaReader(services.kafka(settings))
     try:
         return await make(watched, from_topic(watched, reader), stretch)
     finally:

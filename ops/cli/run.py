@@ -169,14 +169,13 @@ def lag(flow: Name, json: Json = False) -> int:
 async def _lag(flow: str) -> Any:
     from connectors.kafka.admin import KafkaAdmin
     from connectors.kafka.reader import KafkaReader
-    from connectors.kafka.settings import KafkaSettings
     from ops.flow.applied import applied_now, topics_now
     from ops.run.lag import lag as measured
-    from ops.run.preparing import addresses
+    from ops.stack import services
     from processors.flow.project import FolderProject
 
     settings = load()
-    kafka = KafkaSettings(addresses(settings)["WEFT_BOOTSTRAP"])
+    kafka = services.kafka(settings)
     reader, admin = KafkaReader(kafka), KafkaAdmin(kafka)
     try:
         topics = topics_now(await applied_now(admin, reader), FolderProject(settings.project_folder), flow)

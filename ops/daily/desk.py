@@ -8,12 +8,11 @@ from typing import Any, Protocol
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
-from connectors.kafka.settings import KafkaSettings
 from connectors.log import Publisher, Reader
 from ops.audit.subject import Subject
 from ops.flow.applied import applied_now, latest_now, topics_now
 from ops.flow.offline import FixedScore, parts
-from ops.run.preparing import addresses
+from ops.stack import services
 from processors.flow.bundle import Bundle
 from processors.flow.check import check
 from processors.flow.compile import compile_bundle
@@ -69,7 +68,7 @@ async def desk(settings: Settings, flow: str) -> AsyncIterator[Desk]:
         UsageError: it is not applied.
         UnreachableError: no broker answers.
     """
-    kafka = KafkaSettings(addresses(settings)["WEFT_BOOTSTRAP"])
+    kafka = services.kafka(settings)
     reader, publisher = KafkaReader(kafka), KafkaPublisher(kafka)
     try:
         applied = await applied_now(KafkaAdmin(kafka), reader)

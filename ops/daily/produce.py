@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kafka.publisher import KafkaPublisher
-from connectors.kafka.settings import KafkaSettings
 from connectors.log import Outgoing, Publisher
 from connectors.redis.lookup import RedisLookup
+from connectors.redis.settings import RedisSettings
 from ops.examples import flights
 from ops.examples.hostile import Hostile, hostile
 from ops.flow.events import read_samples
-from ops.run.preparing import addresses
+from ops.stack import services
 from processors.flow.check import check
 from processors.flow.project import FolderProject
 from processors.flow.spec import FlowFile
@@ -75,10 +75,10 @@ async def produce(settings: Settings, flow: str, asked: Asked, progress: Progres
     spec = checked.spec or checked.sound()
     contract = project.contracts()[spec.input.contract]
     total, chunks = _chunks(spec, contract, asked, progress)
-    named, sent = addresses(settings), Sent(flow, spec.input.topic)
+    sent = Sent(flow, spec.input.topic)
     if asked.lookups and is_example(spec):
-        sent.lookups = await _load(named["WEFT_REDIS"], progress)
-    publisher = KafkaPublisher(KafkaSettings(named["WEFT_BOOTSTRAP"]))
+        sent.lookups = await _load(services.redis(settings), progress)
+    publisher = KafkaPublisher(services.kafka(settings))
     began = time.monotonic()
     try:
         await _send(publisher, chunks, asked.rate, sent, lambda done: progress("events", done, total))
@@ -116,10 +116,10 @@ def _chunks(spec: FlowFile, contract: Contract, asked: Asked, progress: Progress
     return len(rows), flights.events(rows, contract, spec.input.encoding, spec.input.topic)
 
 
-async def _load(url: str, progress: Progress) -> int:
+async def _load(server: RedisSettings, progress: Progress) -> int:
     entries = list(flights.lookups())
     progress("lookups", 0, len(entries))
-    redis = RedisLookup(url)
+    redis = RedisLookup(server)
     try:
         count = await redis.load(entries)
     finally:

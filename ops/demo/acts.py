@@ -13,7 +13,6 @@ from typing import Protocol
 import psutil
 
 from connectors.kafka.reader import KafkaReader
-from connectors.kafka.settings import KafkaSettings
 from ops.audit.report import Report
 from ops.daily import produce
 from ops.daily.desk import desk
@@ -21,9 +20,10 @@ from ops.demo.fates import Fate, fates
 from ops.demo.place import Place
 from ops.demo.proof import Receipted, receipted, verified
 from ops.demo.tail import Tail
-from ops.run.preparing import Asked, addresses, prepare
+from ops.run.preparing import Asked, prepare
 from ops.run.supervisor import Plan, Supervisor
 from ops.run.watching import Watching
+from ops.stack import services
 from processors.flow.check import check
 from processors.flow.project import FolderProject
 from processors.flow.topics import topics_of
@@ -154,7 +154,7 @@ class Demo:
         """Run the workers until all is done, looking into the ledger meanwhile."""
         settings, total, next_s = self.place.settings, sum(sent.partitions.values()), 0.0
         topics = topics_of(check(FolderProject(settings.project_folder), FLOW).sound())
-        reader = KafkaReader(KafkaSettings(addresses(settings)["WEFT_BOOTSTRAP"]))
+        reader = KafkaReader(services.kafka(settings))
         tail = Tail(reader, topics, TIME, [Position.parse(str(one["position"])) for one in sent.hostile])
 
         def show(watching: Watching) -> None:

@@ -12,8 +12,7 @@ import psutil
 from ops.stack.local import LocalStack
 from schemas.errors import UsageError
 from streams.settings import Settings
-
-IN_PROCESS = "in-process"
+from streams.tables import IN_PROCESS, ServeTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,9 @@ class Place:
     def of(cls, settings: Settings, serve: bool) -> "Place":
         """Below the data folder. Nothing that the settings say of a real installation is touched: no cluster, no key."""
         folder = settings.data_folder / "demo"
-        own = {"data": folder / "stack", "bootstrap": None, "redis": None, "serve": None if serve else IN_PROCESS}
-        return cls(settings.model_copy(update={**own, "log_key": Path("log-key.pem")}), folder)
+        models = ServeTable(address=None if serve else IN_PROCESS)
+        own = {"data": folder / "stack", "model_server": models, "log_key": Path("log-key.pem")}
+        return cls(settings.at_home().model_copy(update=own), folder)
 
     @property
     def stack(self) -> LocalStack:

@@ -7,7 +7,7 @@ from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from ops.flow.apply import ApplyPlan, carry_out, make_plan
-from ops.stack.local import LocalStack
+from ops.stack import services
 from processors.flow.bundle import bundle
 from processors.flow.check import check
 from processors.flow.project import FolderProject
@@ -27,7 +27,7 @@ class Applying:
     @property
     def kafka(self) -> KafkaSettings:
         """The cluster: that of the settings, else the local stack's."""
-        return KafkaSettings(self.settings.bootstrap or LocalStack(self.settings).addresses()["bootstrap"])
+        return services.kafka(self.settings)
 
 
 async def plan_only(asked: Applying) -> ApplyPlan:

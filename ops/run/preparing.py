@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.reader import KafkaReader
-from connectors.kafka.settings import KafkaSettings
 from ops.flow.applied import applied_now, topics_now
 from ops.flow.applying import Applying, plan_only, run_apply
 from ops.run.supervisor import Plan
-from ops.stack.local import LocalStack
+from ops.stack import services
 from processors.flow.bundle import Applied
 from processors.flow.check import check
 from processors.flow.project import FolderProject
@@ -37,15 +36,6 @@ class Asked:
         return FolderProject(self.settings.project_folder)
 
 
-def addresses(settings: Settings) -> dict[str, str]:
-    """Where the services are, as a worker's environment: those of the settings, else the local stack's."""
-    local = LocalStack(settings).addresses()
-    named = {"WEFT_BOOTSTRAP": settings.bootstrap or local["bootstrap"], "WEFT_REDIS": settings.redis or local["redis"]}
-    if serve := settings.serve or local.get("serve"):
-        named["WEFT_SERVE"] = serve
-    return named
-
-
 def default_workers() -> int:
     """One per core less one, for the broker."""
     return max(1, (os.cpu_count() or 2) - 1)
@@ -59,8 +49,8 @@ async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
         FlowError: there is no such flow, or it has mistakes.
         UsageError: the topics do not fit the flow.
     """
-    settings, named = asked.settings, addresses(asked.settings)
-    kafka = KafkaSettings(named["WEFT_BOOTSTRAP"])
+    settings = asked.settings
+    kafka = services.kafka(settings)
     reader, admin = KafkaReader(kafka), KafkaAdmin(kafka)
     try:
         applied = await _applied(asked, admin, reader, say)
@@ -73,7 +63,7 @@ async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
     finally:
         await reader.close()
     places = {"WEFT_PROJECT": str(settings.project_folder), "WEFT_DATA": str(settings.data_folder)}
-    environment = {**os.environ, **named, **places}
+    environment = {**os.environ, **services.environment(settings), **places}
     return Plan(asked.flow, asked.workers, settings.data_folder, environment, frozenset(sources), asked.until_idle)
 
 
