@@ -1,4 +1,4 @@
-"""What steps may await: lookups and models. Implemented by connectors and serving, and by in-memory twins."""
+"""What steps may ask: lookups, models, and whoever watches samples. Implemented by connectors and serving, and by in-memory twins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,3 +44,31 @@ class Models(Protocol):
             FailedError: it took longer than timeout_s, answered with an error, or with the wrong names, types or shapes.
             UsageError: there is no such model, or it takes other columns.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows that a step of a flow lets others look at."""
+
+    flow: str  # name@version
+    step: str
+    columns: pa.RecordBatch
+
+
+class Samples(Protocol):
+    """Whoever watches samples, or nobody. Takes them at once or not at all: it never waits and never raises."""
+
+    def offer(self, sample: Sample) -> int:
+        """How many of the rows were taken."""
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    def offer(self, sample: Sample) -> int:
+        """Takes none."""
+        del sample
+        return 0
+
+
+NOBODY = Unwatched()

@@ -23,7 +23,8 @@ def compile_flow(project: Project, name: str, parts: Parts) -> Flow:
         FlowError: there is no such flow, or it has mistakes.
     """
     checked = check(project, name)
-    return _compiled(checked, checked.sound(), replace(parts, project=project))
+    spec = checked.sound()
+    return _compiled(checked, spec, replace(parts, project=project, flow=f"{spec.flow}@{spec.version}"))
 
 
 def compile_bundle(value: bytes, parts: Parts) -> Flow:

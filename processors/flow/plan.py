@@ -23,7 +23,7 @@ import pydantic
 
 from processors.flow.project import Kind, Project
 from processors.flow.yaml import Mark, Page, Path, parse
-from processors.ports import Lookup, Models
+from processors.ports import NOBODY, Lookup, Models, Samples
 from processors.step import Step
 from schemas.contracts import Contract
 from schemas.errors import FlowError
@@ -53,6 +53,8 @@ class Parts:
     models: Models
     clock: Callable[[], float]  # seconds, monotonic
     project: Project
+    samples: Samples = NOBODY
+    flow: str = ""  # name@version
 
 
 @dataclass(frozen=True, slots=True)

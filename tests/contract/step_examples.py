@@ -141,6 +141,13 @@ def _infer() -> Case:
     return Case(Infer("infer", (AskRule(rule, gives),), gives, False, True), batch_of(columns))
 
 
+SUITE = {"expectations": [{"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "dep_delay", "mostly": 0.9}}]}
+
+
+def _watch() -> Case:
+    return _made("watch", {"suite": "s", "sample": 0.5}, {"suites/s.json": json.dumps(SUITE)})
+
+
 EXAMPLES: Mapping[str, Callable[[], Case]] = {
     "decode": _decode,
     "filter": _filter,
@@ -150,5 +157,6 @@ EXAMPLES: Mapping[str, Callable[[], Case]] = {
     "policy": _policy,
     "infer": _infer,
     "decide": _decide,
+    "watch": _watch,
 }
 """By the step's word."""

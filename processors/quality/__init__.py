@@ -1,0 +1,1 @@
+"""Expectation suites as Great Expectations writes them: read, checked and held here; who judges by them is above."""
