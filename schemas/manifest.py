@@ -49,7 +49,7 @@ class Training(_Part):
     """What the model learnt from."""
 
     data: str
-    months: tuple[int, ...]
+    months: tuple[int, ...] = ()  # empty where time plays no part
     rows: int
     sha256: str  # of the training table
     seed: int
@@ -67,6 +67,22 @@ class Month(_Part):
     calibration: float  # expected calibration error, ten bins of equal width
 
 
+class Group(_Part):
+    """How well the model did on a group of rows that it had not seen."""
+
+    group: str
+    rows: int
+    positive: float  # observed share of positives
+    predicted: float  # mean score
+    auc: float
+    brier: float
+    calibration: float  # expected calibration error, ten bins of equal width
+    threshold: float
+    below: float  # share of rows that score below the threshold
+    specificity: float  # share of the negatives that do
+    sensitivity: float  # share of the positives that do not
+
+
 class Manifest(_Part):
     """One version of a model: what it is called, takes, gives, needs, and who allowed it."""
 
@@ -82,6 +98,7 @@ class Manifest(_Part):
     approval: Approval
     training: Training | None = None
     metrics: tuple[Month, ...] = ()
+    groups: tuple[Group, ...] = ()
 
     @property
     def ident(self) -> str:

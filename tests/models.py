@@ -11,6 +11,7 @@ from processors.step import Batch, Intake
 from schemas.positions import Source
 from serving.catalog import Catalog
 from serving.training import learners, train
+from serving.training.names import NAMES
 
 CHAMPION, LITE = "arrival-delay", "arrival-delay-lite"
 
@@ -19,8 +20,8 @@ CHAMPION, LITE = "arrival-delay", "arrival-delay-lite"
 def trained() -> Catalog:
     """The catalogue of what is built in."""
     catalog = Catalog(FolderProject(None))
-    if not {CHAMPION, LITE} <= set(catalog.names()):
-        train.train(list(learners.LEARNERS.values()), BUILT_IN["models"], lambda _: None)
+    if missing := set(NAMES) - set(catalog.names()):
+        train.train([learners.LEARNERS[name] for name in NAMES if name in missing], BUILT_IN["models"], lambda _: None)
     return catalog
 
 

@@ -1,4 +1,4 @@
-"""`weft models`: train the example's models, list what is there, show cards and figures."""
+"""`weft models`: train the examples' models, list what is there, show cards and figures."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from schemas.manifest import Manifest
 from serving.catalog import TRAIN, Catalog
 from streams.settings import load
 
-MARCH = 3  # the first month that the models have not seen
+MARCH = 3  # the first month that the models of flights have not seen; of others the first group is
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, list and explain the models that flows ask.")
 
@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="The model's name.")]
 
 @app.command(epilog="Examples:\n\n  weft models train\n\n  weft models train arrival-delay --project ../my-flows")
 def train(name: Annotated[str | None, typer.Argument(help="Only this model.")] = None, project: Project = None, json: Json = False) -> None:
-    """Train on January and February 2013, measure every month, write model, manifest and card. The same bytes every time."""
+    """Train the examples' models, measure them on what they have not seen, write model, manifest and card. The same bytes every time."""
     from serving.training import learners
     from serving.training import train as training
 
@@ -64,11 +64,27 @@ def show(name: Name, project: Project = None, json: Json = False) -> None:
 
 @app.command(epilog="Examples:\n\n  weft models metrics arrival-delay\n\n  weft models metrics arrival-delay-lite --json")
 def metrics(name: Name, project: Project = None, json: Json = False) -> None:
-    """AUC, Brier score and calibration by month."""
+    """AUC, Brier score and calibration by month, or by group of people."""
     manifest = _catalog(project).manifest(name)
     if json:
-        as_json([month.model_dump() for month in manifest.metrics])
-        return
+        as_json([row.model_dump() for row in (*manifest.metrics, *manifest.groups)])
+    elif manifest.groups:
+        _by_group(manifest)
+    else:
+        _by_month(manifest)
+
+
+def _by_group(manifest: Manifest) -> None:
+    rows = []
+    for one in manifest.groups:
+        figures = (f"{one.positive:.3f}", f"{one.predicted:.3f}", f"{one.auc:.3f}", f"{one.brier:.4f}", f"{one.calibration:.4f}")
+        at_threshold = (f"{one.below:.3f}", f"{one.specificity:.3f}", f"{one.sensitivity:.3f}")
+        rows.append((one.group, f"{one.rows:,}", *figures, *at_threshold))
+    below = f"below {manifest.groups[0].threshold:g}"
+    table(("group", "rows", "positive", "mean score", "AUC", "Brier", "calibration error", below, "specificity", "sensitivity"), rows)
+
+
+def _by_month(manifest: Manifest) -> None:
     trained = manifest.training.months if manifest.training else ()
     rows = []
     for one in manifest.metrics:
@@ -102,6 +118,6 @@ def _plain(manifest: Manifest, problem: str) -> dict[str, Any]:
 
 
 def _line(manifest: Manifest, problem: str) -> dict[str, object]:
-    march = next((f"{month.auc:.3f}" for month in manifest.metrics if month.month == MARCH), "")
+    unseen = [month.auc for month in manifest.metrics if month.month == MARCH] or [group.auc for group in manifest.groups[:1]]
     said = {"model": manifest.name, "version": manifest.version, "served": "no" if problem else "yes"}
-    return {**said, "inputs": len(manifest.inputs), "AUC in March": march, "why not": problem}
+    return {**said, "inputs": len(manifest.inputs), "AUC, unseen": f"{unseen[0]:.3f}" if unseen else "", "why not": problem}

@@ -21,13 +21,15 @@ def produce(
     lookups: Annotated[bool, typer.Option(help="Also load what the example's flow looks up into Redis.")] = True,
     json: Json = False,
 ) -> int:
-    """Send events to a flow's input topic: by default every 2013 departure from New York, in time order.
+    """Send events to a flow's input topic: by default the example's, like every 2013 departure from New York.
 
     Examples:
 
       weft produce departure-delays --limit 10000 --hostile
 
       weft produce departure-delays --rate 500/s
+
+      weft produce loan-decisions
 
       weft produce my-flow --from events.ndjson --json
     """
@@ -41,7 +43,7 @@ def produce(
         as_json(sent.as_json())
         return Exit.DONE
     if sent.lookups:
-        say(f"{sent.lookups:,} planes and hours of weather are in Redis.")
+        say(f"{sent.lookups:,} {sent.looked_up} are in Redis.")
     if sent.hostile:
         table(("hostile record", "position", "must end as", "reason"), [list(one.values()) for one in sent.hostile])
     pace = f", {sent.events / sent.seconds:,.0f}/s" if sent.seconds > 0 and sent.events else ""

@@ -14,6 +14,7 @@ from connectors.redis.lookup import RedisLookup
 from connectors.redis.settings import RedisSettings
 from ops.examples import flights
 from ops.examples.hostile import Hostile, hostile
+from ops.examples.shelf import SHELF, Example
 from ops.flow.events import read_samples
 from ops.stack import services
 from processors.flow.check import check
@@ -47,6 +48,7 @@ class Sent:
     events: int = 0
     hostile: list[dict[str, object]] = field(default_factory=list)
     lookups: int = 0
+    looked_up: str = ""  # what they are, for a person
     partitions: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -76,8 +78,9 @@ async def produce(settings: Settings, flow: str, asked: Asked, progress: Progres
     contract = project.contracts()[spec.input.contract]
     total, chunks = _chunks(spec, contract, asked, progress)
     sent = Sent(flow, spec.input.topic)
-    if asked.lookups and is_example(spec):
-        sent.lookups = await _load(services.redis(settings), progress)
+    example = SHELF.get(spec.input.contract)
+    if asked.lookups and example is not None:
+        sent.lookups, sent.looked_up = await _load(example, services.redis(settings), progress), example.looked_up
     publisher = KafkaPublisher(services.kafka(settings))
     began = time.monotonic()
     try:
@@ -90,14 +93,9 @@ async def produce(settings: Settings, flow: str, asked: Asked, progress: Progres
     return sent
 
 
-def is_example(spec: FlowFile) -> bool:
-    """Whether the flow reads what the example's data are."""
-    return spec.input.contract == flights.CONTRACT
-
-
 def _chunks(spec: FlowFile, contract: Contract, asked: Asked, progress: Progress) -> tuple[int, Iterator[Outgoing]]:
     """How many events, and the events."""
-    if asked.hostile and not (is_example(spec) and spec.input.encoding == "avro-single-object"):
+    if asked.hostile and not (spec.input.contract == flights.CONTRACT and spec.input.encoding == "avro-single-object"):
         raise UsageError(f"the hostile records are made for {flights.CONTRACT} as avro-single-object, {spec.flow} reads something else")
     if asked.file is not None:
         samples = read_samples(asked.file, spec, contract)[: asked.limit]
@@ -108,16 +106,17 @@ def _chunks(spec: FlowFile, contract: Contract, asked: Asked, progress: Progress
             [list(sample.headers) for sample in samples],
         )
         return len(samples), iter([whole] if samples else [])
-    if not is_example(spec):
+    example = SHELF.get(spec.input.contract)
+    if example is None:
         raise UsageError(f"there are no example events for {spec.flow}", "Name a file of JSON lines, or an Avro file, with --from.")
     progress("reading", 0, 1)
-    rows = flights.departures()[: asked.limit]
+    rows = example.rows()[: asked.limit]
     progress("reading", 1, 1)
-    return len(rows), flights.events(rows, contract, spec.input.encoding, spec.input.topic)
+    return len(rows), example.kind.records(rows, contract, spec.input.encoding, spec.input.topic)
 
 
-async def _load(server: RedisSettings, progress: Progress) -> int:
-    entries = list(flights.lookups())
+async def _load(example: Example, server: RedisSettings, progress: Progress) -> int:
+    entries = list(example.lookups())
     progress("lookups", 0, len(entries))
     redis = RedisLookup(server)
     try:

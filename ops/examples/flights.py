@@ -1,6 +1,6 @@
 """Every 2013 departure from New York as events of `flights.Departure`, and the planes and the weather that they are enriched with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -8,15 +8,16 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.log import Outgoing
-from schemas import headers as names
-from schemas.codecs.encodings import Encoding, encoder
-from schemas.contracts import Contract
+from ops.examples.records import Kind
 from serving.training.flights import tables
 
 CONTRACT: Final = "flights.Departure"
 SOURCE: Final = "/nycflights13"
-CHUNK_ROWS: Final = 20_000
+KIND: Final = Kind(CONTRACT, SOURCE, "flight_id", "scheduled_at", lambda rows: pc.fill_null(rows["tailnum"], rows["flight_id"]))
+"""The key is the tail number: each aeroplane's flights stay in order."""
+
+events = KIND.records
+heads = KIND.heads
 
 _PLANE: Final = ("year", "seats", "engines")
 _WEATHER: Final = ("temp", "wind_speed", "precip", "visib")
@@ -59,34 +60,6 @@ def lookups() -> Iterator[tuple[str, bytes]]:
         yield f"plane:{plane.pop('tailnum')}", orjson.dumps(plane)
     for hour in found.weather.select(["origin", "time_hour", *_WEATHER]).to_pylist():
         yield f"weather:{hour.pop('origin')}:{hour.pop('time_hour')}", orjson.dumps(hour)
-
-
-def events(rows: pa.Table, contract: Contract, encoding: Encoding, topic: str) -> Iterator[Outgoing]:
-    """The departures as records of a topic, in chunks. The key is the tail number: each aeroplane's flights stay in order."""
-    encode = encoder(contract, encoding)
-    for start in range(0, len(rows), CHUNK_ROWS):
-        chunk = rows.slice(start, CHUNK_ROWS).combine_chunks()
-        batch = pa.RecordBatch.from_arrays([chunk[name].combine_chunks() for name in chunk.column_names], names=chunk.column_names)
-        keys = pc.fill_null(chunk["tailnum"], chunk["flight_id"]).cast(pa.binary()).to_pylist()
-        yield Outgoing(topic, keys, encode.encode(batch), _headers(chunk, encode.content_type))
-
-
-def heads(event_id: str, time: str, content_type: str) -> list[tuple[str, bytes | None]]:
-    """The headers of one event: CloudEvents in Kafka's binary mode."""
-    return [*_constant(content_type), (names.CE_ID, event_id.encode()), (names.CE_TIME, time.encode())]
-
-
-def _constant(content_type: str) -> list[tuple[str, bytes | None]]:
-    told = {names.CE_SPECVERSION: names.SPECVERSION, names.CE_TYPE: CONTRACT, names.CE_SOURCE: SOURCE, names.CONTENT_TYPE: content_type}
-    return [(name, text.encode()) for name, text in told.items()]
-
-
-def _headers(chunk: pa.Table, content_type: str) -> Sequence[list[tuple[str, bytes | None]]]:
-    constant = _constant(content_type)
-    ids: list[bytes] = chunk["flight_id"].cast(pa.binary()).to_pylist()
-    at = chunk["scheduled_at"].cast(pa.timestamp("ms")).to_numpy()
-    times: list[str] = np.datetime_as_string(at, unit="s").tolist()
-    return [[*constant, (names.CE_ID, own), (names.CE_TIME, f"{time}Z".encode())] for own, time in zip(ids, times, strict=True)]
 
 
 def _ids(flights: pa.Table) -> Any:

@@ -13,6 +13,7 @@ from ops.stack.part import Progress, Site
 from processors.flow.project import BUILT_IN, FolderProject
 from serving.app import environment, session
 from serving.catalog import Catalog
+from serving.training.names import NAMES
 
 HOST = "127.0.0.1"
 
@@ -55,13 +56,15 @@ class Serve:
         return {"serve": f"{HOST}:{ports['serve_grpc']}", "serve_http": f"http://{HOST}:{ports['serve_http']}"}
 
     def prepare(self, progress: Progress) -> None:
-        """Train the example's models where the project has none at all."""
+        """Train the examples' models that are missing, unless the project has others and none of these."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if Catalog(FolderProject(self.site.project)).names():
-            return
-        from serving.training import learners, train
+        names = set(Catalog(FolderProject(self.site.project)).names())
+        missing = set(NAMES) - names
+        if missing and (not names or names & set(NAMES)):
+            from serving.training import learners, train
 
-        train.train(list(learners.LEARNERS.values()), BUILT_IN["models"], lambda what: progress(what, 0, 0))
+            wanted = [learner for learner in learners.LEARNERS.values() if learner.name in missing]
+            train.train(wanted, BUILT_IN["models"], lambda what: progress(what, 0, 0))
 
     def start(self) -> None:
         """Start the server's process."""

@@ -1,6 +1,5 @@
 """The flights of 2013 as the flow's columns at `infer`: departures joined with planes and weather, and how late they arrived."""
 
-import hashlib
 import importlib.util
 import io
 import zipfile
@@ -73,17 +72,6 @@ def read() -> pa.Table:
 def late(flights: pa.Table) -> npt.NDArray[np.int64]:
     """The label, (n,) of 0 and 1."""
     return np.asarray(pc.greater(flights["arr_delay"], LATE_MIN).cast(pa.int64()))
-
-
-def digest(flights: pa.Table) -> str:
-    """SHA-256 of the rows' columns, null is not zero."""
-    total = hashlib.sha256()
-    for name, column in zip(flights.column_names, flights.columns, strict=True):
-        total.update(f"{name}:{column.type}:{len(column)}\n".encode())
-        sink = io.BytesIO()
-        csv.write_csv(pa.table({name: column}), sink)
-        total.update(sink.getvalue())
-    return total.hexdigest()
 
 
 def _folder() -> Path:

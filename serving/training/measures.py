@@ -1,10 +1,10 @@
-"""How good scores are: AUC, Brier score, calibration, by month."""
+"""How good scores are: AUC, Brier score, calibration, by month or by group."""
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
-from schemas.manifest import Month
+from schemas.manifest import Group, Month
 
 _BINS = 10
 _DIGITS = 6  # beyond this the last bits of a sum differ between machines
@@ -24,6 +24,24 @@ def _month(month: int, label: npt.NDArray[np.int64], score: npt.NDArray[np.float
         auc=round(float(roc_auc_score(label, score)), _DIGITS),
         brier=round(float(np.mean((score - label) ** 2)), _DIGITS),
         calibration=round(calibration(label, score), _DIGITS),
+    )
+
+
+def group(name: str, label: npt.NDArray[np.int64], score: npt.NDArray[np.float64], threshold: float) -> Group:
+    """One group of rows; arguments are (n,), with both labels among them."""
+    below = score < threshold
+    return Group(
+        group=name,
+        rows=len(label),
+        positive=round(float(label.mean()), _DIGITS),
+        predicted=round(float(score.mean()), _DIGITS),
+        auc=round(float(roc_auc_score(label, score)), _DIGITS),
+        brier=round(float(np.mean((score - label) ** 2)), _DIGITS),
+        calibration=round(calibration(label, score), _DIGITS),
+        threshold=threshold,
+        below=round(float(below.mean()), _DIGITS),
+        specificity=round(float(below[label == 0].mean()), _DIGITS),
+        sensitivity=round(float(1 - below[label == 1].mean()), _DIGITS),
     )
 
 

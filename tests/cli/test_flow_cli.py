@@ -82,7 +82,7 @@ def test_a_flow_that_is_not_there_is_a_sentence_and_exit_2(tmp_path: Path, capsy
 def test_list_names_the_projects_flows_and_the_built_in_ones(tmp_path: Path, capsys: Said) -> None:
     small(tmp_path)
     assert run(["flow", "list", "--json"]) == 0
-    assert [flow["flow"] for flow in json.loads(capsys.readouterr().out)] == ["departure-delays", "small"]
+    assert [flow["flow"] for flow in json.loads(capsys.readouterr().out)] == ["departure-delays", "loan-decisions", "small"]
 
 
 def test_show_says_what_each_step_needs_and_gives(tmp_path: Path, capsys: Said) -> None:

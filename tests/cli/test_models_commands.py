@@ -26,7 +26,7 @@ def test_the_list_says_why_a_model_is_not_served(tmp_path: Path, capsys: pytest.
     assert not rows[LITE]["served"]
     assert rows[CHAMPION]["served"]
     run(["models", "list", "--project", str(tmp_path)])
-    assert "AUC in March" in capsys.readouterr().out
+    assert "AUC, unseen" in capsys.readouterr().out
 
 
 def test_the_card_and_the_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +35,10 @@ def test_the_card_and_the_figures_are_shown(capsys: pytest.CaptureFixture[str]) 
     assert "LightGBM" in capsys.readouterr().out
     assert run(["models", "metrics", CHAMPION, "--json"]) == Exit.DONE
     assert [row["month"] for row in json.loads(capsys.readouterr().out)] == list(range(1, 13))
+    assert run(["models", "metrics", "loan-default", "--json"]) == Exit.DONE
+    assert [row["group"] for row in json.loads(capsys.readouterr().out)][:4] == ["held out", "everybody", "women", "men"]
+    run(["models", "metrics", "loan-default"])
+    assert "specificity" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [["train", "nope"], ["show", "nope"], ["metrics", "nope"]])

@@ -9,6 +9,7 @@ import pytest
 
 from schemas.manifest import Manifest
 from serving.training import flights, learners, measures, train
+from serving.training.digest import digest
 from tests.models import CHAMPION, LITE, trained
 
 
@@ -55,7 +56,7 @@ def test_a_flight_without_its_plane_or_weather_has_the_flow_s_defaults() -> None
 def test_the_digest_of_the_data_tells_null_from_zero() -> None:
     with_null = pa.table({"x": pa.array([1.0, None])})
     with_zero = pa.table({"x": pa.array([1.0, 0.0])})
-    assert flights.digest(with_null) != flights.digest(with_zero)
+    assert digest(with_null) != digest(with_zero)
 
 
 def test_scores_that_are_as_often_right_as_they_say_have_no_calibration_error() -> None:
