@@ -1,5 +1,6 @@
 """The card of the model about loans: data, figures, what it does to groups of people, limits."""
 
+from collections.abc import Sequence
 from math import sqrt
 
 from schemas.manifest import Group, Manifest, Training
@@ -47,6 +48,16 @@ def card(manifest: Manifest, training: Training, learner: Learner) -> str:
         "|---|---|---|---|---|---|",
         f"| {held.rows} | {held.positive:.3f} | {held.predicted:.3f} | {held.auc:.3f} | {held.brier:.4f} | {held.calibration:.4f} |",
         "",
+        *_by_group(held, everybody, groups),
+    ]
+    approval = manifest.approval
+    said = f"{'Approved' if approval.approved else 'Not approved'} by {approval.by}: {approval.why}."
+    lines += ["", "## Approval", "", said, "", "## Limits", "", _LIMITS]
+    return "\n".join(lines)
+
+
+def _by_group(held: Group, everybody: Group, groups: Sequence[Group]) -> list[str]:
+    return [
         "## By group",
         "",
         f"{held.rows} are too few to compare groups. So here each of the {everybody.rows:,} was scored by one of five models of the same",
@@ -59,10 +70,6 @@ def card(manifest: Manifest, training: Training, learner: Learner) -> str:
         "",
         *(_compared(*groups[at : at + 2]) for at in range(0, len(groups), 2)),
     ]
-    approval = manifest.approval
-    said = f"{'Approved' if approval.approved else 'Not approved'} by {approval.by}: {approval.why}."
-    lines += ["", "## Approval", "", said, "", "## Limits", "", _LIMITS]
-    return "\n".join(lines)
 
 
 def _row(one: Group) -> str:
