@@ -169,6 +169,12 @@ class KafkaAdmin:
             return {}
         return {source_of(at): Commit(source_of(at), at.offset, at.metadata or "") for at in found.topic_partitions if at.offset >= 0}
 
+    async def commit(self, group: str, next_: Mapping[Source, int]) -> None:
+        """Set the offsets of a group without members."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(*source, offset) for source, offset in next_.items()])
+        futures = self._cluster.alter_consumer_group_offsets([asked], **self._patience())
+        await self._one(f"committing the offsets of {group}", futures[group])
+
     async def delete_groups(self, names: Sequence[str]) -> None:
         """Delete groups without members; one that is not there is no error."""
         for name, future in self._cluster.delete_consumer_groups(list(names), **self._patience()).items() if names else ():

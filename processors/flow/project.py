@@ -1,6 +1,6 @@
 """Where the files of flows are found: a project folder, then what is built in; or a bundle that carries them.
 
-A project folder may hold flows/ policies/ rules/ references/ suites/ schemas/ models/ plugins/. What is built in has the same form.
+A project folder may hold flows/ policies/ rules/ references/ suites/ schemas/ models/ sinks/ plugins/. What is built in has the same form.
 """
 
 import json
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from processors.plugins.found import Plugin, PluginKind, find
+from schemas.codecs.registry import Registry
 from schemas.contracts import Contract, Contracts
 
-Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models"]
+Kind = Literal["flows", "policies", "rules", "references", "suites", "schemas", "models", "sinks"]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT_IN: Mapping[str, Path] = {
@@ -51,6 +52,10 @@ class Project(Protocol):
             FlowError: a file among them is none.
         """
 
+    @property
+    def remote(self) -> Registry | None:
+        """Who is asked for schema ids that no file has; None if nobody is."""
+
     def plugins(self, kind: PluginKind) -> Mapping[str, Plugin]:
         """The plugins by word, none of them imported."""
 
@@ -60,6 +65,7 @@ class FolderProject:
     """Files from a project folder, else those that are built in."""
 
     folder: Path | None = None
+    remote: Registry | None = None  # not of the files: set where a registry is named
 
     def folders(self, kind: str) -> tuple[Path, ...]:
         """Where files of the kind may lie, the first winning."""
@@ -101,6 +107,11 @@ class FrozenProject:
     files: Mapping[str, str]  # by `<kind>/<name>`
     behind: Project
 
+    @property
+    def remote(self) -> Registry | None:
+        """As the one behind."""
+        return self.behind.remote
+
     def read(self, kind: Kind, name: str) -> File | None:
         """The file's text."""
         path = f"{kind}/{name}"
@@ -128,6 +139,11 @@ class RecordingProject:
         self.inner = inner
         self.files: dict[str, str] = {}
         self._contracts: Contracts | None = None
+
+    @property
+    def remote(self) -> Registry | None:
+        """As the inner one."""
+        return self.inner.remote
 
     def read(self, kind: Kind, name: str) -> File | None:
         """As the inner one; what was found is kept under `<kind>/<name>`."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from processors.cel.expression import Expression
 from processors.cel.site import expression
@@ -18,8 +18,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-class StepSpec(BaseModel, frozen=True, extra="forbid"):
+class StepSpec(BaseModel):
     """What every step may be told in a flow file; a plugin's `Spec` adds its own words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = Field(default=None, description="The step's name, if not its word.")
     when: str | None = Field(default=None, description="CEL: run the step only on the rows for which it holds.")

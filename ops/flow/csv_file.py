@@ -1,0 +1,218 @@
+"""Reads a CSV file as people make them: UTF-8, a header, one row a line; and its cells as values of a contract."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from processors.flow.plan import nearest
+from schemas.codecs.layout import Field, Layout
+from schemas.contracts import Contract
+from schemas.errors import UsageError
+
+DELIMITERS = ",;\t|"
+TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NO_VALUE = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
+"""What stands for a missing value where no text is wanted; where text is, only an empty cell does."""
+COLUMN = "column"
+"""A field's word for the column that it is filled from, where that is named otherwise."""
+
+csv.field_size_limit(16 * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """A CSV file: the names of its columns, and its cells row by row."""
+
+    path: Path
+    names: tuple[str, ...]
+    lines: tuple[int, ...]  # where each row begins, from 1
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, name: str) -> list[str]:
+        """The cells of one column."""
+        at = self.names.index(name)
+        return [row[at] for row in self.rows]
+
+
+def read_csv(path: Path) -> Csv:
+    """The whole file.
+
+    Raises:
+        UsageError: it can't be read, or is no CSV with a header; the sentence names file and line.
+    """
+    text = _text(path)
+    header = _first_line(path, text)
+    delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one))))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines: list[int] = []
+    rows: list[tuple[str, ...]] = []
+    names: tuple[str, ...] = ()
+    begins = 1
+    try:
+        for cells in reader:
+            if not names:
+                names = _header(path, begins, cells)
+            elif cells:  # an empty line is none
+                if len(cells) != len(names):
+                    raise UsageError(
+                        f"{path}:{begins}: this row has {len(cells)} cells, the header {len(names)}", "Quote cells with commas."
+                    )
+                lines.append(begins)
+                rows.append(tuple(cell.strip() for cell in cells))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(f"{path}:{begins}: this is no CSV: {error}", 'A quote in a quoted cell is written twice: "".') from error
+    if not rows:
+        raise UsageError(f"{path} has a header and no rows")
+    return Csv(path, names, tuple(lines), tuple(rows))
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+    if not content.strip():
+        raise UsageError(f"{path} is empty")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        hint = "Save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
+        raise UsageError(f"{path}:{line}: this is not UTF-8: byte 0x{content[error.start]:02x}", hint) from error
+    if "\0" in text:
+        raise UsageError(f"{path} is no text: it has null bytes")
+    return text
+
+
+def _first_line(path: Path, text: str) -> str:
+    found = next((line for line in io.StringIO(text) if line.strip()), "")
+    if not any(delimiter in found for delimiter in DELIMITERS):
+        raise UsageError(f"{path} has one column only: `{found[:60]}`", "Separate cells with commas, semicolons or tabs.")
+    return found
+
+
+def _header(path: Path, line: int, cells: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(cell.strip() for cell in cells)
+    for at, name in enumerate(names, 1):
+        if not name:
+            raise UsageError(f"{path}:{line}: column {at} has no name", "Give every column a name in the first line.")
+        if NUMBER.fullmatch(name) or TIME.fullmatch(name):
+            raise UsageError(f"{path}:{line}: there is no header: `{name}` is a value", "Write the columns' names into the first line.")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        said = ", ".join(f"`{name}`" for name in twice)
+        raise UsageError(f"{path}:{line}: two columns have the name {said}", "Give each a name of its own.")
+    return names
+
+
+def time_of(cell: str) -> datetime:
+    """A time, in UTC where it names no zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not TIME.fullmatch(cell):
+        raise ValueError(f"`{cell}` is no time like 2024-01-31T12:00:00Z")
+    found = datetime.fromisoformat(cell)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def events(found: Csv, contract: Contract) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Each row as an event of the contract, by the line that it begins at; columns that the contract lacks are left out.
+
+    Raises:
+        UsageError: a column is missing, or a cell is no value of its field.
+    """
+    wanted = [(name, *rest) for name, rest in _columns(found, contract).items()]
+    for line, row in zip(found.lines, found.rows, strict=True):
+        event = {}
+        for name, at, read in wanted:
+            try:
+                event[name] = read(row[at])
+            except ValueError as error:
+                sentence = f"{found.path}:{line}: column `{found.names[at]}`: {error}"
+                raise UsageError(sentence, f"{contract.name} says what must stand there.") from error
+        yield line, event
+
+
+Read = Callable[[str], Any]
+
+
+def _columns(found: Csv, contract: Contract) -> dict[str, tuple[int, Read]]:
+    """For each field the place of its column and how its cells are read."""
+    said = {field["name"]: field.get(COLUMN, field["name"]) for field in contract.schema["fields"]}
+    wanted = {}
+    for field in Layout.of(contract.schema).fields:
+        column = said[field.name]
+        if column in found.names:
+            wanted[field.name] = (found.names.index(column), _reading(field))
+        elif not field.has_default:
+            sentence = f"{found.path} has no column `{column}`, which {contract.name} needs"
+            raise UsageError(sentence, nearest(column, found.names))
+    return wanted
+
+
+def _reading(field: Field) -> Read:
+    kind, nullable = field.kind.plain, field.kind.nullable
+    text = bool(pa.types.is_string(kind))
+    parse = _parser(kind)
+
+    def read(cell: str) -> Any:
+        if cell == "" or (not text and cell in NO_VALUE):
+            if nullable:
+                return None
+            if text:
+                return cell
+            raise ValueError("there must be a value")
+        return parse(cell)
+
+    return read
+
+
+def _parser(kind: pa.DataType) -> Read:
+    if pa.types.is_string(kind):
+        return str
+    if pa.types.is_integer(kind):
+        return _whole
+    if pa.types.is_floating(kind):
+        return _number
+    if pa.types.is_boolean(kind):
+        return _flag
+    if pa.types.is_timestamp(kind):
+        return time_of if kind.tz else lambda cell: time_of(cell).replace(tzinfo=None)
+    if pa.types.is_date(kind):
+        return date.fromisoformat
+    return _refused(kind)
+
+
+def _refused(kind: pa.DataType) -> Read:
+    def read(cell: str) -> Any:
+        raise ValueError(f"a cell can't be {kind}; send JSON lines or Avro")
+
+    return read
+
+
+def _whole(cell: str) -> int:
+    if not re.fullmatch(r"[-+]?\d+", cell):
+        raise ValueError(f"`{cell}` is no whole number")
+    return int(cell)
+
+
+def _number(cell: str) -> float:
+    if not NUMBER.fullmatch(cell):
+        raise ValueError(f"`{cell}` is no number")
+    return float(cell)
+
+
+def _flag(cell: str) -> bool:
+    if cell.lower() not in ("true", "false"):
+        raise ValueError(f"`{cell}` is neither true nor false")
+    return cell.lower() == "true"

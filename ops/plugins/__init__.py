@@ -1,0 +1,1 @@
+"""Lists plugins and tries them by the laws."""

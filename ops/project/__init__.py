@@ -1,0 +1,1 @@
+"""Makes a project folder of one's own: `weft init`."""

@@ -1,0 +1,135 @@
+"""Looks at the columns of a CSV file: of which type each is, whether it may be missing, and what it is good for."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ops.flow.csv_file import NO_VALUE, NUMBER, TIME, Csv, time_of
+
+Kind = Literal["boolean", "long", "double", "time", "text"]
+Role = Literal["id", "time", "number", "category", "left out"]
+
+MOST_WORDS = 60
+"""A text column with more different words is no category."""
+_WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # 00123 is a code and stays text
+_INT64 = 2**63
+_ID = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|ref|reference|code)$")
+_TIMES = re.compile(r"(_at|_time|^time|timestamp|datetime|date)")
+AVRO: Mapping[Kind, Any] = {
+    "boolean": "boolean",
+    "long": "long",
+    "double": "double",
+    "time": {"type": "long", "logicalType": "timestamp-millis"},
+    "text": "string",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    name: str  # as an Avro field
+    header: str  # as in the file
+    kind: Kind
+    nullable: bool
+    role: Role
+    why: str = ""  # where it is left out
+    words: tuple[str, ...] = ()  # of a category
+    cells: Sequence[str] = field(default=(), repr=False)
+
+    @property
+    def values(self) -> list[float | None]:
+        """The cells of a number column."""
+        return [None if cell in NO_VALUE else float(cell) for cell in self.cells]
+
+    @property
+    def avro(self) -> Any:
+        """The type of the Avro field."""
+        return ["null", AVRO[self.kind]] if self.nullable else AVRO[self.kind]
+
+
+def avro_name(header: str) -> str:
+    """The nearest Avro name."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", header).strip("_").lower() or "column"
+    return f"c_{name}" if name[0].isdigit() else name
+
+
+def columns_of(found: Csv, names: Mapping[str, str], target: str) -> list[Column]:
+    """All columns but the target, as they stand in the file. `names` gives the Avro name of each header."""
+    kinds = {header: _kind(found.column(header)) for header in found.names if header != target}
+    identity = _identity(found, kinds)
+    moment = _moment(kinds)
+    made = []
+    for header, kind in kinds.items():
+        cells = found.column(header)
+        nullable = any(_missing(cell, kind) for cell in cells)
+        role, why, words = _role(header, kind, cells, identity, moment)
+        made.append(Column(names[header], header, kind, nullable, role, why, words, cells))
+    return made
+
+
+def _missing(cell: str, kind: Kind) -> bool:
+    return cell == "" if kind == "text" else cell in NO_VALUE
+
+
+def _kind(cells: Sequence[str]) -> Kind:
+    there = {cell for cell in cells if cell not in NO_VALUE}
+    if not there:
+        return "text"
+    if all(cell.lower() in ("true", "false") for cell in there):
+        return "boolean"
+    if all(_WHOLE.fullmatch(cell) and -_INT64 <= int(cell) < _INT64 for cell in there):
+        return "long"
+    if all(NUMBER.fullmatch(cell) and not re.match(r"[-+]?0\d", cell) for cell in there):
+        return "double"
+    return "time" if all(_is_time(cell) for cell in there) else "text"
+
+
+def _is_time(cell: str) -> bool:
+    if not TIME.fullmatch(cell):
+        return False
+    try:
+        time_of(cell)
+    except ValueError:  # the 31st of February
+        return False
+    return True
+
+
+def _identity(found: Csv, kinds: Mapping[str, Kind]) -> str | None:
+    """The column that events are called by: one whose values all differ, and whose name says so or which stands first."""
+    differ = [
+        header
+        for header, kind in kinds.items()
+        if kind in ("long", "text") and len(set(cells := found.column(header))) == len(cells) and "" not in cells
+    ]
+    named = [header for header in differ if _ID.search(avro_name(header))]
+    return next(iter(named), next((header for header in differ if header == found.names[0]), None))
+
+
+def _moment(kinds: Mapping[str, Kind]) -> str | None:
+    """The column that says when it happened."""
+    times = [header for header, kind in kinds.items() if kind == "time"]
+    return next((header for header in times if _TIMES.search(avro_name(header))), next(iter(times), None))
+
+
+def _role(header: str, kind: Kind, cells: Sequence[str], identity: str | None, moment: str | None) -> tuple[Role, str, tuple[str, ...]]:
+    """What it is good for; why, where it is left out of the model; and the words of a category."""
+    counted = Counter(cell for cell in cells if not _missing(cell, kind))
+    if header == identity:
+        return "id", "", ()
+    if header == moment:
+        return "time", "", ()
+    if kind == "time":
+        return "left out", "a time", ()
+    if len(counted) < 2:
+        return "left out", "always the same", ()
+    if kind in ("long", "text") and len(counted) > len(cells) / 2 and (_ID.search(avro_name(header))):
+        return "left out", "an id", ()
+    if kind in ("long", "double"):
+        return "number", "", ()
+    words = tuple(sorted({cell.lower() for cell in counted} if kind == "boolean" else counted))
+    if len(words) > MOST_WORDS:
+        return "left out", f"{len(words)} different words", ()
+    return "category", "", words

@@ -1,0 +1,1 @@
+"""Hands a flow's results to other systems: sink files, and what runs them."""
