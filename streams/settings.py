@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -51,6 +51,17 @@ class Settings(BaseSettings):
     registry_auth: SecretStr | None = Field(default=None, description="user:password for the schema registry, where it asks for them")
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
     log_key: Path = Field(default=Path("log-key.pem"), description="the log's private key; below the data folder unless absolute")
+    trace_share: float = Field(
+        default=0.001, ge=0, le=1, description="the share of events that are traced, by hash of the position; 0: none"
+    )
+    trace_endpoint: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="where spans go by OTLP over HTTP, http://host:4318; else into files of the data folder",
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="how workers log: `json` lines, `text` for people; `auto` is text on a terminal"
+    )
     kafka: KafkaTable = Field(default_factory=KafkaTable)
     redis_server: RedisTable = Field(default_factory=RedisTable, alias="redis")
     model_server: ServeTable = Field(default_factory=ServeTable, alias="serve")
