@@ -40,6 +40,7 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid-utf8"  # a string is not UTF-8
     OUT_OF_RANGE = "out-of-range"  # a number does not fit its type
     NOT_JSON = "not-json"  # the value is not JSON
+    NOT_CLOUDEVENT = "not-cloudevent"  # a CloudEvent was to be here: an attribute is missing or breaks the rules, or data has another form
     TOO_LARGE = "too-large"  # the key or value is above its limit, or what the event came to above what its topic takes
     TOMBSTONE = "tombstone"  # the value is null
     INVALID = "invalid"  # a row rule refused it

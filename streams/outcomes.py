@@ -119,8 +119,9 @@ def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes],
     intake, rows = fate.batch.intake, fate.batch.origin
     match fate.verdict:
         case Verdict.RESULT:
-            stamped = stamps(flow, fate, ids, flow.result_type, flow.result.content_type)
-            return Outgoing(flow.topics.result, [intake.keys[row] for row in rows], values, stamped)
+            stamped = stamps(flow, fate, ids, flow.result_type, (flow.envelope or flow.result).content_type)
+            written = values if flow.envelope is None else flow.envelope.around(values, stamped)
+            return Outgoing(flow.topics.result, [intake.keys[row] for row in rows], written, stamped)
         case Verdict.QUARANTINE:
             stamped = stamps(flow, fate, ids, "weft.quarantine", "")
             return Outgoing(flow.topics.quarantine, [intake.keys[row] for row in rows], [intake.values[row] for row in rows], stamped)

@@ -20,9 +20,10 @@ from processors.flow.compiled import Flow
 from processors.flow.plan import Parts
 from processors.flow.project import FolderProject, FrozenProject
 from processors.flow.registry import registry_of
-from schemas.codecs.decoder import Decoder
-from schemas.codecs.encodings import Encoding, decoder
-from schemas.contracts import Contracts
+from processors.flow.spec import Input, Result
+from processors.step import Headers
+from schemas.codecs.decoder import Decoder, HeadedDecoder
+from schemas.codecs.encodings import decoder, needs_registry
 from schemas.errors import FlowError, UsageError
 from streams.ledger.key import LogKey
 from streams.settings import Settings
@@ -31,7 +32,7 @@ from streams.settings import Settings
 class Reading(Protocol):
     """Reads one value as columns by name."""
 
-    def __call__(self, value: bytes) -> Mapping[str, Any]:
+    def __call__(self, value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
         """The value's columns.
 
         Raises:
@@ -95,27 +96,25 @@ def _compiled(bundles: Sequence[bytes], built_with: Parts) -> Sequence[Flow]:
     return flows
 
 
-def reading(contract: str, encoding: Encoding, contracts: Contracts, project: FrozenProject) -> Reading:
-    """Reads values of a contract."""
-    registry = registry_of(project) if encoding == "avro-confluent" else None
-    return _Decoding(decoder(contracts[contract], encoding, contracts, registry))
+def reading(told: Input | Result, project: FrozenProject) -> Reading:
+    """Reads values as a flow's input or result has them."""
+    contracts, data = project.contracts(), told.data if isinstance(told, Input) else "avro-single-object"
+    registry = registry_of(project) if needs_registry(told.encoding, data) else None
+    return _Decoding(decoder(contracts[told.contract], told.encoding, contracts, registry, data))
 
 
 def _readings(project: FrozenProject, flow: str) -> tuple[Reading, Reading]:
     spec = check(project, flow).sound()
-    contracts = project.contracts()
-    return (
-        reading(spec.input.contract, spec.input.encoding, contracts, project),
-        reading(spec.result.contract, spec.result.encoding, contracts, project),
-    )
+    return reading(spec.input, project), reading(spec.result, project)
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoding:
     decoder: Decoder
 
-    def __call__(self, value: bytes) -> Mapping[str, Any]:
-        decoded = self.decoder.decode([value])
+    def __call__(self, value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
+        one = self.decoder
+        decoded = one.decode_headed([value], [headers]) if isinstance(one, HeadedDecoder) else one.decode([value])
         if decoded.bad:
             raise ValueError(decoded.bad[0].sentence)
         row: Mapping[str, Any] = decoded.columns.to_pylist()[0]

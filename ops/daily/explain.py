@@ -68,7 +68,7 @@ async def _event(desk: Desk, root: Position, passes: Sequence[Pass], signed: Map
 def _input(desk: Desk, row: Row | None) -> dict[str, Any]:
     if row is None:
         return {"gone": "the record is no longer on the topic (retention); the ledger still tells what was made of it"}
-    value, wrong = decoded(desk.read_input, row.value)
+    value, wrong = decoded(desk.read_input, row.value, row.headers)
     found = {"key": text(row.key), "written_ms": row.timestamp_ms, "headers": headers(row.headers), "value": value}
     return found | ({"unreadable": wrong} if wrong else {})
 

@@ -111,7 +111,7 @@ async def letter_at(desk: Desk, wanted: str) -> Letter:
 
 def described(desk: Desk, letter: Letter) -> dict[str, Any]:
     """All that can be said of one letter."""
-    value, wrong = decoded(desk.read_input, letter.row.value)
+    value, wrong = decoded(desk.read_input, letter.row.value, letter.row.headers)
     raw = letter.row.value
     return {
         "position": str(letter.row.position),

@@ -114,7 +114,7 @@ def must_set(desk: Desk, review: Review) -> Mapping[str, str]:
 def described(desk: Desk, review: Review) -> dict[str, Any]:
     """All that can be said of one review."""
     waits = review.waits
-    value, wrong = decoded(desk.read_input, waits.value)
+    value, wrong = decoded(desk.read_input, waits.value, waits.headers or ())
     columns = {} if waits.columns is None else pending.unpack(waits.columns).to_pylist()[0]
     return review.as_json() | {
         "flow": f"{waits.flow}@{waits.version}",

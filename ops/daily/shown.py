@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ops.daily.desk import Reading
+from processors.step import Headers
 
 HEX_BYTES = 512
 WIDTH = 16
@@ -37,12 +38,12 @@ def hexdump(raw: bytes, limit: int = HEX_BYTES) -> list[str]:
     return lines
 
 
-def decoded(read: Reading, value: bytes | None) -> tuple[Mapping[str, Any] | None, str]:
+def decoded(read: Reading, value: bytes | None, own: Headers = ()) -> tuple[Mapping[str, Any] | None, str]:
     """A value's columns, or None and why they can't be read."""
     if value is None:
         return None, "the value is null"
     try:
-        return read(value), ""
+        return read(value, own), ""
     except ValueError as error:
         return None, str(error)
 

@@ -17,10 +17,13 @@ import pyarrow as pa
 
 from processors.flow.spec import FlowFile
 from processors.step import Intake
+from schemas.codecs.cloudevents import AVRO_ENVELOPE, JSON_ENVELOPE
+from schemas.codecs.encodings import envelope
 from schemas.codecs.layout import Layout
 from schemas.codecs.single_object import SingleObject
 from schemas.contracts import Contract
 from schemas.errors import UsageError
+from schemas.headers import CE_ID, CE_SOURCE, CE_SPECVERSION, CE_TYPE, CONTENT_TYPE, JSON, SPECVERSION
 from schemas.positions import Source
 
 
@@ -64,7 +67,7 @@ def intake(samples: Sequence[Sample], spec: FlowFile, now_ms: int) -> Intake:
         timestamp_ms=np.full(rows, now_ms, np.int64),
         keys=[sample.key for sample in samples],
         values=[sample.value for sample in samples],
-        headers=[sample.headers for sample in samples] if spec.input.headers == "read" else None,
+        headers=[sample.headers for sample in samples] if spec.input.reads_headers else None,
         fetched_ms=now_ms,
     )
 
@@ -77,32 +80,42 @@ class _Encoder:
         self._contract = contract
         self._binary = SingleObject(contract)
         self._fields = Layout.of(contract.parsed).fields
+        around = envelope(spec.input.encoding)
+        self._content_type = JSON if around is None else around.content_type
 
     def sample(self, line: int, event: Mapping[str, Any]) -> Sample:
         fields = {name: value for name, value in event.items() if not name.startswith("$")}
         told = {name: value for name, value in event.items() if name.startswith("$")}
         if unknown := told.keys() - {"$value", "$key", "$headers"}:
             raise ValueError(f"there is no `{min(unknown)}`; there are $value, $key and $headers")
+        key = told.get("$key", fields.get(self._spec.input.id or ""))
+        said: dict[str, bytes | None] = {str(name): str(text).encode() for name, text in told.get("$headers", {}).items()}
         if "$value" in told:
             raw = told["$value"]
             value = None if raw is None else base64.b64decode(raw, validate=True)
         else:
-            value = self._value(fields)
-        key = told.get("$key", fields.get(self._spec.input.id or ""))
-        headers = [(str(name), str(text).encode()) for name, text in told.get("$headers", {}).items()]
-        return Sample(line, None if key is None else str(key).encode(), value, headers)
+            if self._spec.input.encoding.startswith("cloudevents"):
+                said = self._attributes(line, fields) | said
+            value = self._value(fields, list(said.items()))
+        return Sample(line, None if key is None else str(key).encode(), value, list(said.items()))
 
-    def _value(self, fields: Mapping[str, Any]) -> bytes:
+    def _attributes(self, line: int, fields: Mapping[str, Any]) -> dict[str, bytes | None]:
+        """Those that a CloudEvent must have; its id is the column that the flow names, else the line."""
+        told = {CE_SPECVERSION: SPECVERSION, CE_TYPE: self._contract.name, CE_SOURCE: "/samples", CONTENT_TYPE: self._content_type}
+        own = str(fields.get(self._spec.input.id or "", line))
+        return {name: text.encode() for name, text in {**told, CE_ID: own}.items()}
+
+    def _value(self, fields: Mapping[str, Any], headers: Sequence[tuple[str, bytes | None]]) -> bytes:
         match self._spec.input.encoding:
-            case "json":
+            case "json" | "cloudevents":
                 return orjson.dumps(fields)
             case "cloudevents-json":
-                event_id = str(fields.get(self._spec.input.id or "", ""))
-                head = {"specversion": "1.0", "type": self._contract.name, "source": "/samples", "id": event_id}
-                return orjson.dumps({**head, "datacontenttype": "application/json", "data": fields})
+                return JSON_ENVELOPE.around([orjson.dumps(fields)], [headers])[0]
+            case "cloudevents-avro" if self._spec.input.data == "avro-single-object":
+                return AVRO_ENVELOPE.around([self._binary.encode(self._datum(fields))], [headers])[0]
             case "avro-single-object":
                 return self._binary.encode(self._datum(fields))
-            case "avro-confluent":
+            case "avro-confluent" | "cloudevents-avro":
                 raise ValueError("a registry gives the ids of this encoding: write the record as $value")
 
     def _datum(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from processors.flow.registry import registry_of
 from processors.flow.spec import FlowFile, Input, Limits, Result
 from processors.flow.writers import ResultWriter, result_writer
 from processors.flow.yaml import Page, parse
+from schemas.codecs.encodings import needs_registry
 from schemas.errors import FlowError
 
 
@@ -77,8 +78,8 @@ def result_of(project: Project, told: Result) -> ResultWriter:
     Raises:
         FlowError: the contract can't be written so.
     """
-    registry = registry_of(project) if told.encoding == "avro-confluent" else None
-    return result_writer(project.contracts()[told.contract], told.encoding, registry)
+    registry = registry_of(project) if needs_registry(told.encoding) else None
+    return result_writer(project.contracts()[told.contract], told.encoding, registry, f"{told.topic}-value")
 
 
 def _sorted(mistakes: list[Mistake]) -> tuple[Mistake, ...]:

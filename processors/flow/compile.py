@@ -14,6 +14,7 @@ from processors.flow.topics import topics_of
 from processors.flow.when import When
 from processors.flow.writers import details_writer
 from processors.step import Step
+from schemas.codecs.encodings import envelope
 
 
 def compile_flow(project: Project, name: str, parts: Parts) -> Flow:
@@ -53,10 +54,11 @@ def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
         gives=tuple(gives),
         result=result_of(parts.project, spec.result),
         result_type=spec.result.contract,
+        envelope=envelope(spec.result.encoding),
         details=details_writer(spec.flow, checked.columns),
-        id_column=spec.input.id,
-        time_column=spec.input.time,
-        reads_headers=spec.input.headers == "read",
+        id_column=spec.input.id_column,
+        time_column=spec.input.time_column,
+        reads_headers=spec.input.reads_headers,
         start=spec.input.start,
     )
 

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from processors.step import Step
+from schemas.codecs.cloudevents import Envelope
 
 
 class Writer(Protocol):
@@ -93,6 +94,7 @@ class Flow:
     time_column: str | None
     reads_headers: bool
     start: Literal["earliest", "latest"] = "earliest"  # where it begins if it has never run
+    envelope: Envelope | None = None  # around each result, where results are CloudEvents in structured mode
 
     @property
     def ident(self) -> str:

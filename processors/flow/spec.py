@@ -6,8 +6,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from processors.flow import duration
 from processors.flow.duration import Duration
-
-Encoding = Literal["avro-single-object", "avro-confluent", "json", "cloudevents-json"]
+from schemas.codecs.encodings import Encoding, Framing, Written, needs_headers
 
 FLOW_NAME = r"^[a-z][a-z0-9-]{0,99}$"
 VERSION = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
@@ -26,12 +25,23 @@ class Input(_Words, frozen=True):
     contract: SchemaName = Field(
         alias="schema", description="Full name of the Avro contract of the events; its fields are the first columns."
     )
-    encoding: Encoding = Field(description="How a value is encoded. It is declared, not sniffed.")
+    encoding: Encoding = Field(
+        description="How a value is encoded. It is declared, not sniffed. `cloudevents`: in binary or structured mode, as each event's "
+        "`content-type` says; its headers are read."
+    )
+    data: Framing = Field(
+        default="avro-single-object",
+        description="Of CloudEvents whose data is Avro: how it names its schema. Whether data is Avro or JSON each event says itself "
+        "(`datacontenttype`; JSON where it says nothing).",
+    )
     id: str | None = Field(
         default=None,
-        description="The column that outsiders call the event by. Else header `ce_id` (if headers are read), else its position.",
+        description="The column that outsiders call the event by. Else a CloudEvent's own id, or header `ce_id` where headers are read; "
+        "else its position.",
     )
-    time: str | None = Field(default=None, description="The timestamp column that says when it happened; travels as `ce_time`.")
+    time: str | None = Field(
+        default=None, description="The timestamp column that says when it happened; travels as `ce_time`. Else a CloudEvent's own time."
+    )
     headers: Literal["read", "ignore"] = Field(
         default="ignore", description="`read` carries subject, correlation id and trace context on; costs about 4 us an event."
     )
@@ -40,6 +50,21 @@ class Input(_Words, frozen=True):
     )
     start: Literal["earliest", "latest"] = Field(default="earliest", description="Where a flow begins that has never run.")
     tombstones: Literal["filtered", "dead-letter"] = Field(default="filtered", description="What an event without a value ends as.")
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether events are fetched with their headers."""
+        return self.headers == "read" or needs_headers(self.encoding)
+
+    @property
+    def id_column(self) -> str | None:
+        """The column that names the events: the one that is said, else a CloudEvent's own id."""
+        return self.id or ("ce_id" if self.encoding.startswith("cloudevents") else None)
+
+    @property
+    def time_column(self) -> str | None:
+        """The column that dates the events, likewise."""
+        return self.time or ("ce_time" if self.encoding.startswith("cloudevents") else None)
 
     @model_validator(mode="after")
     def _dedupe_by_id(self) -> Self:
@@ -55,7 +80,11 @@ class Result(_Words, frozen=True):
     contract: SchemaName = Field(
         alias="schema", description="Full name of the Avro contract of the results; the steps must give its fields."
     )
-    encoding: Encoding = Field(default="avro-single-object", description="How a value is encoded.")
+    encoding: Written = Field(
+        default="avro-single-object",
+        description="How a value is encoded. With their headers all results are CloudEvents: in structured mode where it says so, else "
+        "in binary mode.",
+    )
 
 
 class Limits(_Words, frozen=True):

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from processors.flow.last import fits
 from schemas.codecs.avro_columns import AvroDecoder, AvroEncoder
 from schemas.codecs.decoder import Encoder
-from schemas.codecs.encodings import Encoding, encoder
+from schemas.codecs.encodings import Written, encoder
 from schemas.codecs.layout import Field, Layout
 from schemas.codecs.registry import Registry
 from schemas.contracts import Contract
@@ -33,21 +33,18 @@ _UNITS: Final = {"s": "millis", "ms": "millis", "us": "micros", "ns": "nanos"}
 STEP, WHY = "weft_step", "weft_why"
 """Columns of the details that no step gives: the step at which the row left, and the sentence that says why."""
 
-_ENVELOPE: Final = ("ce_id", "ce_source", "ce_type")  # of a CloudEvent in structured mode
-
 
 class ResultWriter:
     """Writes the columns that a contract names; fields that no column gives take their default."""
 
-    def __init__(self, contract: Contract, encoding: Encoding, registry: Registry | None = None) -> None:
-        """Of the result's contract.
+    def __init__(self, contract: Contract, encoding: Written, registry: Registry | None = None, subject: str = "") -> None:
+        """Of the result's contract. What goes around a CloudEvent in structured mode is put there when its headers are known.
 
         Raises:
             ValueError: a field has no column type, or the registry has no id for the contract.
         """
         self._fields = Layout.of(contract.schema).fields
-        self._encoder: Encoder = encoder(contract, encoding, registry)
-        self._envelope = _ENVELOPE if encoding == "cloudevents-json" else ()
+        self._encoder: Encoder = encoder(contract, encoding, registry, subject)
         self.content_type: Final = self._encoder.content_type
 
     def encode(self, columns: pa.RecordBatch) -> list[bytes]:
@@ -57,12 +54,7 @@ class ResultWriter:
             ValueError: a row does not fit the schema.
         """
         arrays = [_fitted(field, columns) for field in self._fields]
-        names = [field.name for field in self._fields]
-        for name in self._envelope:
-            if name in columns.schema.names and name not in names:
-                arrays.append(columns.column(name))
-                names.append(name)
-        return self._encoder.encode(pa.RecordBatch.from_arrays(arrays, names))
+        return self._encoder.encode(pa.RecordBatch.from_arrays(arrays, [field.name for field in self._fields]))
 
 
 class DetailsWriter:
@@ -112,16 +104,17 @@ class DetailsWriter:
         return {column: found for column, found in zip(self._columns, row, strict=True) if found is not None}
 
 
-def result_writer(contract: Contract, encoding: Encoding, registry: Registry | None = None) -> ResultWriter:
+def result_writer(contract: Contract, encoding: Written, registry: Registry | None = None, subject: str = "") -> ResultWriter:
     """The writer of a flow's results.
 
     Raises:
         FlowError: the contract can't be written so.
     """
     try:
-        return ResultWriter(contract, encoding, registry)
+        return ResultWriter(contract, encoding, registry, subject)
     except ValueError as error:
-        hint = "Put the schema into schemas/registry/<id>.avsc." if encoding == "avro-confluent" else ""
+        put = f"Register it (weft schema register {contract.name} --subject {subject}), or put it into schemas/registry/<id>.avsc."
+        hint = put if encoding == "avro-confluent" else ""
         raise FlowError(f"{contract.name} can't be written as {encoding}: {error}", hint) from error
 
 

@@ -1,7 +1,9 @@
 """Decode: the events' bytes become columns. Stands before all other steps; a flow's `input` is its spec."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -10,11 +12,11 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from processors.flow.plan import Parts, Plan, Site
+from processors.flow.project import Project
 from processors.flow.registry import registry_of
 from processors.step import Batch, Leave, Rows, State, Stepped
-from schemas.codecs.decoder import Bad, Decoder
-from schemas.codecs.encodings import Encoding, decoder
-from schemas.codecs.registry import Registry
+from schemas.codecs.decoder import Bad, Decoded, Decoder, HeadedDecoder
+from schemas.codecs.encodings import Encoding, Framing, decoder, needs_registry
 from schemas.errors import FlowError
 from schemas.headers import OVERSIZED
 from schemas.vocabulary import Reason, Verdict
@@ -33,6 +35,7 @@ class Spec(BaseModel, frozen=True, extra="forbid"):
     when: None = Field(default=None, description="Every event is decoded.")
     contract: str = Field(alias="schema", description="Full name of the Avro contract of the events.")
     encoding: Encoding = Field(description="How a value is encoded. It is declared, not sniffed.")
+    data: Framing = Field(default="avro-single-object", description="Of CloudEvents whose data is Avro: how it names its schema.")
     tombstones: Tombstones = Field(default="filtered", description="What an event without a value ends as.")
     value_bytes: int = Field(default=_VALUE_BYTES, description="The flow's `limits.value_bytes`: a larger value is a dead letter.")
 
@@ -45,6 +48,7 @@ class DecodeStep:
     decoder: Decoder
     value_bytes: int = _VALUE_BYTES
     tombstones: Tombstones = "filtered"
+    asks: bool = False  # whether the decoder may ask a registry
     stateful: bool = False
 
     async def run(self, batch: Batch, state: State) -> Stepped:
@@ -58,11 +62,21 @@ class DecodeStep:
         if not self._plain(keys, values):
             kept, leaves = self._unfit(keys, values, _unread(batch))
             values = [values[row] for row in kept.tolist()]
-        decoded = self.decoder.decode([value for value in values if value is not None] if leaves else values)  # type: ignore[arg-type]
+        decoded = await self._decoded([value for value in values if value is not None] if leaves else values, batch, kept)  # type: ignore[arg-type]
         leaves += _broken(decoded.bad, kept)
         rows = kept[decoded.good]
         left = replace(batch, columns=decoded.columns, origin=batch.origin[rows])
         return Stepped(left, tuple(leaves), state, counts={"undecodable": float(len(decoded.bad))} if decoded.bad else {})
+
+    async def _decoded(self, values: Sequence[bytes], batch: Batch, rows: Rows) -> Decoded:
+        """Decode; what may have to ask a registry does not keep the worker from all else."""
+        if isinstance(self.decoder, HeadedDecoder):
+            given = batch.intake.headers or [()] * len(batch.intake)
+            headers = [given[row] for row in batch.origin[rows].tolist()]
+            decode = partial(self.decoder.decode_headed, values, headers)
+        else:
+            decode = partial(self.decoder.decode, values)
+        return await asyncio.to_thread(decode) if self.asks else decode()
 
     def _plain(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
         """Whether every row has a value, and none is too large."""
@@ -108,31 +122,30 @@ def _sizes(given: Sequence[bytes | None]) -> Rows:
 
 
 def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
-    """Needs nothing, gives the contract's fields."""
+    """Needs nothing, gives the contract's fields, and of CloudEvents their attributes."""
     name = spec.name or "decode"
     contract = at.contract(spec.contract, "schema")
+    schema = pa.schema([])
     try:
-        registry = _registry(spec, at)
-        schema = pa.schema([]) if contract is None else decoder(contract, spec.encoding, at.project.contracts(), registry).arrow_schema
+        if contract is not None:
+            schema = _decoder(spec, at.project).arrow_schema
     except ValueError as error:
         at.mistake("schema", str(error))
-        schema = pa.schema([])
     except FlowError as error:
         at.mistake("encoding", error.sentence, hint=error.hint)
-        schema = pa.schema([])
 
     def build(parts: Parts) -> DecodeStep:
-        contracts = parts.project.contracts()
-        registry = registry_of(parts.project) if spec.encoding == "avro-confluent" else None
-        return DecodeStep(name, decoder(contracts[spec.contract], spec.encoding, contracts, registry), spec.value_bytes, spec.tombstones)
+        asks = needs_registry(spec.encoding, spec.data) and parts.project.remote is not None
+        return DecodeStep(name, _decoder(spec, parts.project), spec.value_bytes, spec.tombstones, asks)
 
     gives = {field.name: field.type for field in schema}
     return Plan(name, frozenset(), gives, build, frozenset(field.name for field in schema if field.nullable))
 
 
-def _registry(spec: Spec, at: Site) -> Registry | None:
-    """The registry that the encoding needs."""
-    return registry_of(at.project) if spec.encoding == "avro-confluent" else None
+def _decoder(spec: Spec, project: Project) -> Decoder:
+    contracts = project.contracts()
+    registry = registry_of(project) if needs_registry(spec.encoding, spec.data) else None
+    return decoder(contracts[spec.contract], spec.encoding, contracts, registry, spec.data)
 
 
 def _broken(bad: Sequence[Bad], rows: Rows) -> list[Leave]:

@@ -36,13 +36,14 @@ Walk = Callable[[bytes, int], int]
 _VARINT_BYTES: Final = 10
 _WIDTHS: Final[Mapping[str, int]] = {"float": 4, "double": 8}
 _BITS: Final[Mapping[str, int]] = {"int": 32, "long": 64}
+_WORDS: Final = frozenset({"null", "boolean", "string", "bytes", *_BITS, *_WIDTHS})
 
 
 class Strict:
-    """Checks values of one schema, which has no logical types and no names used twice (`Layout.avro`)."""
+    """Checks values of one schema, whose names are written out in full; it may hold itself."""
 
     def __init__(self, schema: Any, start: int = 0) -> None:
-        self._walk = _walk(schema)
+        self._walk = _walk(schema, {})
         self._start = start  # bytes of framing before the datum
 
     def fault(self, value: bytes) -> Fault | None:
@@ -52,28 +53,44 @@ class Strict:
         except _Broken as broken:
             where = f"field {'.'.join(reversed(broken.path))}: " if broken.path else ""
             return Fault(broken.reason, f"{where}{broken.what} (byte {broken.at} of {len(value)})")
+        except RecursionError:
+            return Fault(Reason.WRONG_TYPE, "the datum holds itself too many times over")
         if end == len(value):
             return None
         return Fault(Reason.TRAILING_BYTES, f"the datum ends at byte {end}, the value goes on to byte {len(value)}")
 
 
-def _walk(schema: Any) -> Walk:
+def _walk(schema: Any, names: dict[str, Walk]) -> Walk:
     """The walk over a type."""
     if isinstance(schema, list):
-        return _union([_walk(branch) for branch in schema])
+        return _union([_walk(branch, names) for branch in schema])
     if isinstance(schema, str):
-        return _primitive(schema)
+        return _primitive(schema) if schema in _WORDS else _later(schema, names)
     match schema["type"]:
-        case "record":
-            return _record([(entry["name"], _walk(entry["type"])) for entry in schema["fields"]])
         case "array":
-            return _blocks(_walk(schema["items"]))
+            return _blocks(_walk(schema["items"], names))
         case "map":
-            return _blocks(_pair(_walk(schema["values"])))
-        case "enum":
-            return _enum(len(schema["symbols"]))
-        case _:
-            return _bytes(schema["size"])
+            return _blocks(_pair(_walk(schema["values"], names)))
+        case "record" | "error" | "enum" | "fixed" as word:
+            walk = _record(schema, names) if word in ("record", "error") else _sized(schema)
+            names[schema["name"]] = walk
+            return walk
+        case inner:
+            return _walk(inner, names)
+
+
+def _later(name: str, names: Mapping[str, Walk]) -> Walk:
+    """The walk over a type that is named again, perhaps within itself, where it is not known yet."""
+
+    def walk(value: bytes, at: int) -> int:
+        return names[name](value, at)
+
+    return walk
+
+
+def _sized(schema: Mapping[str, Any]) -> Walk:
+    """The walk over an enum or fixed."""
+    return _enum(len(schema["symbols"])) if schema["type"] == "enum" else _bytes(schema["size"])
 
 
 def _primitive(name: str) -> Walk:
@@ -173,8 +190,9 @@ def _union(branches: list[Walk]) -> Walk:
     return walk
 
 
-def _record(fields: list[tuple[str, Walk]]) -> Walk:
+def _record(schema: Mapping[str, Any], names: dict[str, Walk]) -> Walk:
     """One field after another."""
+    fields = [(entry["name"], _walk(entry["type"], names)) for entry in schema["fields"]]
 
     def walk(value: bytes, at: int) -> int:
         for name, step in fields:

@@ -1,122 +1,131 @@
-"""CloudEvents in Kafka's structured mode: a JSON envelope with the event in `data` (CloudEvents 1.0, JSON format)."""
+"""CloudEvents to columns and back: the data by the codec of its form, and beside it the attributes.
 
-import os
-from collections.abc import Sequence
-from typing import Any, Final
+What is an event's data each event says itself: its `datacontenttype` is JSON (also where it says nothing) or Avro. `cloudevents_json`,
+`cloudevents_avro` and `cloudevents_headers` take the events out of their records.
+"""
 
-import orjson
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
 import pyarrow as pa
 
-from schemas.codecs.decoder import Bad, Decoded
+from schemas.codecs import cloudevents_avro, cloudevents_headers, cloudevents_json
+from schemas.codecs.cloudevents_attributes import COLUMNS, Attributes, columns
+from schemas.codecs.cloudevents_headers import PREFIX, Pairs
+from schemas.codecs.cloudevents_json import Opened
+from schemas.codecs.decoder import Bad, Decoded, Decoder, joined
 from schemas.codecs.json_columns import JsonDecoder, parsed
-from schemas.codecs.json_values import MISSING, Misfit, Read, reader
-from schemas.codecs.json_write import JsonEncoder
-from schemas.headers import CLOUDEVENTS_JSON, SPECVERSION
+from schemas.codecs.json_values import Misfit
+from schemas.headers import AVRO, CONTENT_TYPE, JSON
 from schemas.vocabulary import Reason
 
-# the envelope's attributes that become columns: ce_id, ce_source, ...
-_ATTRIBUTES: Final = (
-    pa.field("ce_id", pa.string(), nullable=False),
-    pa.field("ce_source", pa.string(), nullable=False),
-    pa.field("ce_type", pa.string(), nullable=False),
-    pa.field("ce_subject", pa.string()),
-    pa.field("ce_time", pa.timestamp("us", "UTC")),
-)
-_TIME: Final[Read] = reader({"type": "long", "logicalType": "timestamp-micros"})
 
+class StructuredDecoder:
+    """Reads events whose record says all: the columns of their data, and behind them the attributes whose names the schema does not use."""
 
-class CloudEventsDecoder:
-    """Reads envelopes: the columns of `data`, and behind them those attributes whose names the schema does not use."""
-
-    def __init__(self, schema: Any) -> None:
-        """Of the schema of `data`.
+    def __init__(self, schema: Any, avro: Decoder, open_: Callable[[bytes], Opened | Misfit]) -> None:
+        """Of the schema of the data; `avro` reads data that is Avro.
 
         Raises:
             ValueError: a field has no column type.
         """
-        self._data = JsonDecoder(schema)
-        self._attributes = [field for field in _ATTRIBUTES if field.name not in self._data.arrow_schema.names]
-        self.arrow_schema: Final = pa.schema([*self._data.arrow_schema, *self._attributes])
+        self._json, self._avro, self._open = JsonDecoder(schema), avro, open_
+        self._fields = [field for field in COLUMNS if field.name not in avro.arrow_schema.names]
+        self.arrow_schema: Final = pa.schema([*avro.arrow_schema, *self._fields])
 
     def decode(self, values: Sequence[bytes]) -> Decoded:
         """Decode n values."""
+        return self.events([self._open(value) for value in values])
+
+    def events(self, found: Sequence[Opened | Misfit]) -> Decoded:
+        """Columns of n events, or of what stands where they should be."""
         bad: list[Bad] = []
-        rows: list[int] = []
-        envelopes: dict[int, dict[str, Any]] = {}
-        for row, value in enumerate(values):
-            found = parsed(value)
-            misfit = found if isinstance(found, Misfit) else _check(found)
-            if misfit is not None:
-                bad.append(Bad(row, misfit.reason, misfit.sentence))
-            elif isinstance(found, dict):
-                envelopes[row] = found
-                rows.append(row)
-        data = self._data.columns([envelope["data"] for envelope in envelopes.values()], rows, bad)
-        kept = [envelopes[row] for row in data.good.tolist()]
-        extra = [_attribute(field, kept) for field in self._attributes]
-        return Decoded(pa.RecordBatch.from_arrays([*data.columns.columns, *extra], schema=self.arrow_schema), data.good, data.bad)
+        attributes: dict[int, Attributes] = {}
+        packed: dict[int, bytes] = {}
+        objects: dict[int, dict[str, Any]] = {}
+        for row, event in enumerate(found):
+            data = event if isinstance(event, Misfit) else _data(event)
+            if isinstance(data, Misfit):
+                bad.append(Bad(row, data.reason, data.sentence))
+                continue
+            attributes[row] = event[0]  # type: ignore[index]  # no Misfit
+            if isinstance(data, bytes):
+                packed[row] = data
+            else:
+                objects[row] = data
+        pieces = [self._json.columns(list(objects.values()), list(objects), ()), self._in_avro(packed)]
+        return self._beside(pieces, attributes, bad)
+
+    def _in_avro(self, packed: Mapping[int, bytes]) -> Decoded:
+        decoded, rows = self._avro.decode(list(packed.values())), np.fromiter(packed, np.int64, len(packed))
+        return Decoded(decoded.columns, rows[decoded.good], [bad._replace(row=int(rows[bad.row])) for bad in decoded.bad])
+
+    def _beside(self, pieces: Sequence[Decoded], attributes: Mapping[int, Attributes], bad: Sequence[Bad]) -> Decoded:
+        """Data in the order of the events, and its events' attributes."""
+        whole = [piece for piece in pieces if len(piece.good)]
+        good = [row for piece in whole for row in piece.good.tolist()]
+        wrong = [*bad, *(one for piece in pieces for one in piece.bad)]
+        data = joined(self._avro.arrow_schema, [piece.columns for piece in whole], good, wrong)
+        extra = columns([attributes[row] for row in data.good.tolist()], self._fields)
+        arrays = [*data.columns.columns, *extra]
+        return Decoded(pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema), data.good, data.bad)
 
 
-class CloudEventsEncoder:
-    """Writes envelopes. `id` is the column `ce_id` where there is one, else random; so are `source` and `type`, else what was given."""
+class RecordDecoder(StructuredDecoder):
+    """Reads events in whichever mode each record's headers say."""
 
-    content_type: Final = CLOUDEVENTS_JSON
+    def __init__(self, schema: Any, avro: Decoder) -> None:
+        """As above."""
+        super().__init__(schema, avro, lambda value: cloudevents_headers.opened(value, ()))
 
-    def __init__(self, schema: Any, kind: str, source: str = "/weft") -> None:
-        """Of the schema of `data`.
-
-        Raises:
-            ValueError: a field has no column type.
-        """
-        self._data = JsonEncoder(schema)
-        self._kind = kind
-        self._source = source
-        self.arrow_schema: Final = self._data.arrow_schema
-
-    def encode(self, columns: pa.RecordBatch) -> list[bytes]:
-        """One value a row.
-
-        Raises:
-            ValueError: a row does not fit the schema.
-        """
-        count = columns.num_rows
-        given = {name: columns.column(name).to_pylist() for name in ("ce_id", "ce_source", "ce_type") if name in columns.schema.names}
-        ids = given.get("ce_id") or [os.urandom(16).hex() for _ in range(count)]
-        sources = given.get("ce_source") or [self._source] * count
-        kinds = given.get("ce_type") or [self._kind] * count
-        start = {"specversion": SPECVERSION, "datacontenttype": "application/json"}
-        return [
-            orjson.dumps(start | {"id": own, "source": source, "type": kind, "data": data})
-            for own, source, kind, data in zip(ids, sources, kinds, self._data.objects(columns), strict=True)
-        ]
+    def decode_headed(self, values: Sequence[bytes], headers: Sequence[Pairs]) -> Decoded:
+        """Decode n values."""
+        return self.events([cloudevents_headers.opened(value, own) for value, own in zip(values, headers, strict=True)])
 
 
-def _check(envelope: dict[str, Any]) -> Misfit | None:
-    """What is wrong with an envelope."""
-    if envelope.get("specversion") != SPECVERSION:
-        return Misfit(Reason.WRONG_TYPE, f"the value is no CloudEvent of version {SPECVERSION}")
-    for name in ("id", "source", "type"):
-        if type(envelope.get(name)) is not str or not envelope[name]:
-            return Misfit(Reason.WRONG_TYPE, f"the CloudEvent's {name} is missing or no text")
-    if type(envelope.get("subject", "")) is not str:
-        return Misfit(Reason.WRONG_TYPE, "the CloudEvent's subject is no text")
-    if "time" in envelope and type(_time(envelope["time"])) is not int:
-        return Misfit(Reason.WRONG_TYPE, "the CloudEvent's time is no RFC 3339 timestamp")
-    return None if type(envelope.get("data")) is dict else Misfit(Reason.WRONG_TYPE, "the CloudEvent's data is no JSON object")
+class Envelope(Protocol):
+    """Writes events in structured mode around data that is written already; what it writes is what binary mode's headers say."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of what it writes."""
+
+    def around(self, data: Sequence[bytes], headers: Sequence[Pairs]) -> list[bytes]:
+        """One event a row."""
 
 
-def _time(text: Any) -> int | None:
-    """Microseconds since 1970; None if it is no time."""
-    try:
-        return None if type(text) is not str else int(_TIME(text))
-    except Misfit:
-        return None
+class _Envelope:
+    def __init__(self, write: Callable[[str, Sequence[bytes], Sequence[Mapping[str, str]]], list[bytes]], kind: str, data: str) -> None:
+        self._write, self._data = write, data
+        self.content_type: Final = kind
+
+    def around(self, data: Sequence[bytes], headers: Sequence[Pairs]) -> list[bytes]:
+        return self._write(self._data, data, [_attributes(own) for own in headers])
 
 
-def _attribute(field: pa.Field, envelopes: Sequence[dict[str, Any]]) -> pa.Array:
-    """One attribute of all envelopes."""
-    found = [envelope.get(field.name.removeprefix("ce_"), MISSING) for envelope in envelopes]
-    values = [None if value is MISSING else value for value in found]
-    if pa.types.is_timestamp(field.type):
-        return pa.array([_time(value) for value in values], pa.int64()).cast(field.type)
-    return pa.array(values, field.type)
+JSON_ENVELOPE: Final[Envelope] = _Envelope(cloudevents_json.enclosed, cloudevents_json.MEDIA, JSON)
+AVRO_ENVELOPE: Final[Envelope] = _Envelope(cloudevents_avro.enclosed, cloudevents_avro.MEDIA, AVRO)
+
+
+def _attributes(headers: Pairs) -> dict[str, str]:
+    """The attributes that headers say; trace context is an extension of its own name."""
+    return {
+        name.removeprefix(PREFIX): value.decode(errors="replace") for name, value in headers if name != CONTENT_TYPE and value is not None
+    }
+
+
+def _data(event: Opened) -> bytes | dict[str, Any] | Misfit:
+    """An event's data: an object where it is JSON, bytes where it is Avro."""
+    attributes, data = event
+    match attributes.media, data:
+        case "json", bytes():
+            return parsed(data)
+        case "json", dict():
+            return data
+        case "avro", bytes():
+            return data
+        case "json", _:
+            return Misfit(Reason.WRONG_TYPE, "the CloudEvent has no data that is a JSON object")
+    kind = attributes.texts.get("datacontenttype", "")
+    return Misfit(Reason.NOT_CLOUDEVENT, f"the CloudEvent's data is {kind[:80]!r}, neither JSON nor Avro")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,14 @@ class Decoder(Protocol):
         Raises:
             UnreachableError: the schema registry is needed and can't be reached.
         """
+
+
+@runtime_checkable
+class HeadedDecoder(Decoder, Protocol):
+    """A decoder to which headers say how a value is to be read."""
+
+    def decode_headed(self, values: Sequence[bytes], headers: Sequence[Sequence[tuple[str, bytes | None]]]) -> Decoded:
+        """Decode n values with their headers."""
 
 
 class Encoder(Protocol):

@@ -13,6 +13,7 @@ from schemas.codecs.resolution import WholeDecoder, every, resolving
 from schemas.contracts import Contract, Contracts
 from schemas.vocabulary import Reason
 
+_KNOWN: Final = 1_000  # schemas that are kept ready
 _ID_BYTES: Final = {SINGLE_OBJECT: 8, CONFLUENT: 4}
 
 
@@ -71,14 +72,19 @@ class FramedDecoder:
         if len(prefix) < self._size:
             return f"the value ends within the {self._size} bytes that name its schema (byte {len(prefix)} of {len(prefix)})"
         named = prefix[len(self._marker) :]
-        writer = self._find(named)
-        if writer is None:
-            return f"the value names schema {named.hex()}, which is not known here"
+        found: WholeDecoder | str = f"the value names schema {named.hex()}, which can't be read as {self._reader.name}"
         try:
-            self._known[prefix] = resolving(writer, self._reader, Frame(prefix))
+            writer = self._find(named)
+            if writer is None:
+                return f"the value names schema {named.hex()}, which is not known here"
+            found = f"the value is of {writer.name} ({named.hex()}), which can't be read as {self._reader.name}"
+            found = resolving(writer, self._reader, Frame(prefix))
         except ValueError as error:
-            self._known[prefix] = f"the value is of {writer.name} ({named.hex()}), which can't be read as {self._reader.name}: {error}"
-        return self._known[prefix]
+            found = f"{found}: {error}"
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        self._known[prefix] = found
+        return found
 
 
 def single_object(reader: Contract, contracts: Contracts) -> FramedDecoder:

@@ -14,10 +14,11 @@ class Registry(Protocol):
 
         Raises:
             UnreachableError: the registry can't be reached.
+            ValueError: there is one, and it is no Avro schema of a record.
         """
 
-    def schema_id(self, contract: Contract) -> int | None:
-        """The id of a schema; None if it has none.
+    def schema_id(self, contract: Contract, subject: str) -> int | None:
+        """The id of a schema, which must be registered under the subject; None if it has none.
 
         Raises:
             UnreachableError: the registry can't be reached.
@@ -25,7 +26,7 @@ class Registry(Protocol):
 
 
 class MemoryRegistry:
-    """Ids and schemas that are known beforehand, e.g. the files `schemas/registry/<id>.avsc` of a project."""
+    """Ids and schemas that are known beforehand, e.g. the files `schemas/registry/<id>.avsc` of a project. Knows no subjects."""
 
     def __init__(self, contracts: Mapping[int, Contract]) -> None:
         self._contracts = dict(contracts)
@@ -34,6 +35,7 @@ class MemoryRegistry:
         """The schema of an id."""
         return self._contracts.get(schema_id)
 
-    def schema_id(self, contract: Contract) -> int | None:
+    def schema_id(self, contract: Contract, subject: str) -> int | None:
         """The lowest id of the schema."""
+        del subject
         return min((key for key, other in self._contracts.items() if other.schema == contract.schema), default=None)

@@ -73,7 +73,7 @@ def test_the_confluent_format_is_read_by_the_registry() -> None:
     decoded = confluent(NEW, registry).decode(values)
     assert decoded.columns.column("wide").to_pylist() == [3.0]
     assert [(bad.row, bad.reason) for bad in decoded.bad] == [(1, Reason.UNKNOWN_SCHEMA), (2, Reason.TRUNCATED), (3, Reason.UNKNOWN_SCHEMA)]
-    frame = Frame.confluent(registry.schema_id(NEW) or 0)
+    frame = Frame.confluent(registry.schema_id(NEW, "t-value") or 0)
     assert AvroEncoder(NEW.schema, frame).encode(decoded.columns)[0].startswith(b"\0\0\0\0\x09")
 
 

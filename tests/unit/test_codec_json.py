@@ -6,10 +6,8 @@ import orjson
 import pyarrow as pa
 import pytest
 from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 from schemas.codecs.avro_columns import AvroDecoder
-from schemas.codecs.cloudevents import CloudEventsDecoder, CloudEventsEncoder
 from schemas.codecs.json_columns import JsonDecoder
 from schemas.codecs.json_write import JsonEncoder
 from schemas.contracts import Contract, built_in
@@ -135,31 +133,6 @@ def test_what_json_has_no_word_for_is_not_written() -> None:
     nested = pa.RecordBatch.from_arrays([pa.array([[float("inf")]], pa.list_(pa.field("item", pa.float64(), nullable=False)))], ["f"])
     with pytest.raises(ValueError, match="NaN or infinity"):
         JsonEncoder(of({"type": "array", "items": "double"}).schema).encode(nested)
-
-
-@given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=4))
-def test_a_cloudevent_comes_back_with_its_attributes(numbers: list[int]) -> None:
-    schema = of("int").schema
-    ids = pa.array([f"id{n}" for n in numbers], pa.string())
-    columns = pa.RecordBatch.from_arrays([pa.array(numbers, pa.int32()), ids], ["f", "ce_id"])
-    decoded = CloudEventsDecoder(schema).decode(CloudEventsEncoder(schema, "T", "/here").encode(columns))
-    assert decoded.columns.select(["f", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time"]).to_pylist() == [
-        {"f": n, "ce_id": f"id{n}", "ce_source": "/here", "ce_type": "T", "ce_subject": None, "ce_time": None} for n in numbers
-    ]
-
-
-def test_a_broken_envelope_is_refused_and_the_others_are_read() -> None:
-    good = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"f": 1}, "time": "2013-01-01T00:00:00Z", "subject": "s"}
-    wrong: list[dict[str, Any]] = [
-        {"specversion": "0.3"}, {"id": ""}, {"source": 1}, {"type": None}, {"data": []}, {"data": {"f": "x"}}, {"time": "noon"},
-        {"subject": 1},
-    ]  # fmt: skip
-    values = [orjson.dumps(good), *(orjson.dumps(good | change) for change in wrong), b"{}"]
-    decoded = CloudEventsDecoder(of("int").schema).decode(values)
-    assert decoded.good.tolist() == [0]
-    assert str(decoded.columns.column("ce_time")[0].as_py()) == "2013-01-01 00:00:00+00:00"
-    assert {bad.reason for bad in decoded.bad} == {Reason.WRONG_TYPE}
-    assert len(decoded.bad) == 9
 
 
 def test_the_columns_are_those_that_avro_gives() -> None:
