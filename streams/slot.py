@@ -44,6 +44,11 @@ class Slot:
         return self.folder / "worked"
 
     @property
+    def spans_file(self) -> Path:
+        """Spans of traced events, where no collector is named."""
+        return self.folder / "spans.jsonl"
+
+    @property
     def faust_folder(self) -> Path:
         """Faust's data folder: nothing in it is needed by the next start."""
         return self.folder / "faust"
@@ -73,6 +78,11 @@ class Slot:
 def run_folder(data: Path, flow: str) -> Path:
     """Where the slots of a flow lie."""
     return data / "run" / flow
+
+
+def samples_socket(data: Path, flow: str) -> Path:
+    """Where a flow's workers send the samples that its `watch` steps take; whoever runs the workers listens there."""
+    return run_folder(data, flow) / "samples.sock"
 
 
 def bindable(port: int) -> bool:

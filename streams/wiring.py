@@ -12,6 +12,7 @@ from connectors.kafka.log import KafkaLog
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
+from connectors.local.samples import SocketSamples
 from connectors.redis.lookup import RedisLookup
 from processors.flow.bundle import Bundle
 from processors.flow.compile import compile_bundle
@@ -24,6 +25,7 @@ from schemas.errors import FlowError, UnreachableError, UsageError
 from serving.catalog import Manifests
 from serving.client import GrpcEndpoint, tls
 from serving.router import Router, remote_models
+from streams.calls import HeardModels
 from streams.clock import Clock, SystemClock
 from streams.control import Control
 from streams.lane import Lane
@@ -31,7 +33,7 @@ from streams.ledger.key import LogKey
 from streams.ledger.signer import Signer
 from streams.parts import Bounds, LaneParts
 from streams.settings import Settings
-from streams.slot import Slot
+from streams.slot import Slot, samples_socket
 from streams.tables import IN_PROCESS
 from streams.watch import Watch
 
@@ -51,6 +53,7 @@ class Fabric:
     lookup: Lookup
     models: Models
     clock: Clock
+    measured: bool = True  # else no metrics and no spans: what they cost is measured so
 
     def circuits(self) -> Mapping[str, str]:
         """Where the breakers of models stand."""
@@ -89,7 +92,7 @@ def endpoint(settings: Settings, address: str) -> GrpcEndpoint:
         raise UsageError(f"serve.ca can't be read: {error.strerror}: {ca}", "it must be a PEM file") from error
 
 
-def flows_of(parts: Fabric, control: Control) -> tuple[Sequence[Flow], Sequence[Topics]]:
+def flows_of(parts: Fabric, control: Control, watch: Watch) -> tuple[Sequence[Flow], Sequence[Topics]]:
     """Every version of the slot's flow that was applied, compiled, the current one first; and the topics of those that can't be any more.
 
     Raises:
@@ -98,22 +101,23 @@ def flows_of(parts: Fabric, control: Control) -> tuple[Sequence[Flow], Sequence[
     bundles = control.applied.versions(parts.slot.flow)
     if not bundles:
         raise UsageError(f"the flow {parts.slot.flow} is not applied at {parts.kafka.bootstrap}", f"run: weft flow apply {parts.slot.flow}")
-    flows, gone = [_compiled(parts, bundles[0])], []
+    flows, gone = [_compiled(parts, bundles[0], watch)], []
     for value in bundles[1:]:
         try:
-            flows.append(_compiled(parts, value))
+            flows.append(_compiled(parts, value, watch))
         except FlowError as error:
             gone += _topics_of_gone(value, error)
     return flows, gone
 
 
-def _compiled(parts: Fabric, value: bytes) -> Flow:
+def _compiled(parts: Fabric, value: bytes, watch: Watch) -> Flow:
     """A version as it was applied: its steps ask for the models whose manifests it carries, whatever the project's folder holds now."""
     behind = FolderProject(parts.settings.project_folder)
     models = parts.models
     if isinstance(models, Router):
         models = models.reading(Manifests(FrozenProject(Bundle.decode(value).files, behind)))
-    return compile_bundle(value, Parts(parts.lookup, models, time.monotonic, behind))
+    samples = SocketSamples(samples_socket(parts.slot.data, parts.slot.flow))
+    return compile_bundle(value, Parts(parts.lookup, HeardModels(models, watch), time.monotonic, behind, samples))
 
 
 def _topics_of_gone(value: bytes, error: FlowError) -> list[Topics]:
@@ -131,10 +135,11 @@ def _topics_of_gone(value: bytes, error: FlowError) -> list[Topics]:
 
 def lane_of(parts: Fabric, control: Control, watch: Watch) -> tuple[Lane, Signer]:
     """The lane, and the signer of its trees, which someone must run."""
-    flows, gone = flows_of(parts, control)
+    flows, gone = flows_of(parts, control, watch)
     signer = Signer(parts.publisher, flows[0].topics.checkpoints, LogKey.load(parts.settings.log_key_file), parts.clock)
     log = KafkaLog(parts.kafka, parts.slot.flow, parts.slot.name)
-    held = LaneParts(log, parts.reader, parts.publisher, flows, parts.settings.log_name, parts.clock, signer, watch, BOUNDS, gone)
+    said, share = parts.settings, parts.settings.trace_share if parts.measured else 0.0
+    held = LaneParts(log, parts.reader, parts.publisher, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share)
     return Lane(held), signer
 
 
