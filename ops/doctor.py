@@ -19,7 +19,7 @@ from ops.stack.local import NEEDED_BYTES, LocalStack
 from ops.stack.part import Site
 from processors.flow.check import Checked, check
 from processors.flow.project import FolderProject
-from schemas.errors import WeftError
+from schemas.errors import UnreachableError, WeftError
 from serving.catalog import TRAIN, Catalog
 from streams.settings import Settings
 
@@ -133,8 +133,9 @@ def topics(settings: Settings) -> Iterator[Finding]:
     """The topics of each flow."""
     try:
         there = set(asyncio.run(KafkaAdmin(replace(services.kafka(settings), reach_s=3.0)).topics()))
-    except WeftError as error:
-        yield Finding("topics", False, error.sentence, UP)
+    except UnreachableError as error:
+        told = services.named(error, settings)
+        yield Finding("topics", False, told.sentence, UP if told is error else told.hint)
         return
     for name, checked in _checked(settings).items():
         if checked.spec is not None:

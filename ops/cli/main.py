@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ops.cli.commands import COMMANDS, Row, as_typed
-from schemas.errors import WeftError
+from schemas.errors import UnreachableError, WeftError
 from schemas.vocabulary import Exit
 
 INTERRUPTED = 130
@@ -93,9 +93,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except typer.Abort:
         return Exit.FAILED
+    except UnreachableError as error:
+        load = importlib.import_module("streams.settings").load
+        return _failed(importlib.import_module("ops.stack.services").named(error, load()), given)
     except WeftError as error:
-        error.hint = as_typed(error.hint, _options(given))
-        return _failed(error)
+        return _failed(error, given)
     except BrokenPipeError:  # `weft results | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
@@ -103,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         named = f": {error.filename}" if error.filename else ""
-        return _failed(WeftError(f"{error.strerror or error}{named}.", "Correct that, then try again."))
+        return _failed(WeftError(f"{error.strerror or error}{named}.", "Correct that, then try again."), given)
     return returned if isinstance(returned, int) else Exit.DONE
 
 
@@ -121,7 +123,8 @@ def _refused(error: typer.TyperException) -> int:
     return error.exit_code
 
 
-def _failed(error: WeftError) -> int:
+def _failed(error: WeftError, given: Sequence[str]) -> int:
+    error.hint = as_typed(error.hint, _options(given))
     importlib.import_module("ops.cli.output").complain(error)
     return error.exit_code
 

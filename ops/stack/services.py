@@ -3,7 +3,8 @@
 from connectors.kafka.settings import KafkaSettings
 from connectors.redis.settings import RedisSettings
 from ops.stack.local import LocalStack
-from streams.settings import Settings
+from schemas.errors import UnreachableError
+from streams.settings import Settings, said
 from streams.sources import known
 
 
@@ -31,3 +32,14 @@ def environment(settings: Settings) -> dict[str, str]:
         if home.get(one.name.partition(".")[0]) and not one.open:
             named = {variable: "" for variable in one.variables} | named
     return named
+
+
+def named(error: UnreachableError, settings: Settings) -> UnreachableError:
+    """The error, with who said Kafka's address in it; as it is where that is the local stack's own."""
+    address = settings.bootstrap
+    if address is None or address not in error.sentence:
+        return error
+    found = said(settings.project_folder).get("kafka.bootstrap")
+    origin = str(found.origin) if found is not None else "whoever started this"
+    hint = f"See that a broker runs there, or correct {origin}; where it is not set, the local stack's address is used."
+    return UnreachableError(error.sentence.replace(address, f"{address} ({origin})", 1), hint)

@@ -82,4 +82,4 @@ def test_what_is_applied_is_audited_whatever_the_file_says_and_the_file_only_whe
 def test_a_broker_that_is_not_there_is_a_sentence_and_exit_3(flow: str, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEFT_BOOTSTRAP", "127.0.0.1:1")
     assert run(["flow", "apply", flow, "--yes"]) == 3
-    assert "127.0.0.1:1" in capsys.readouterr().err
+    assert "127.0.0.1:1 (variable WEFT_BOOTSTRAP)" in capsys.readouterr().err

@@ -94,7 +94,7 @@ def test_logs_of_a_part_that_never_ran_say_so(tmp_path: Path) -> None:
 def test_a_hint_of_the_demo_is_a_command_that_works_as_pasted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("WEFT_DATA", "elsewhere")  # put back after the test: the command sets it for its workers
+    monkeypatch.setenv("WEFT_DATA", str(tmp_path / "elsewhere"))  # put back after the test: the command sets it for its workers
     place = Place.of(Settings(data=tmp_path / "a folder"), serve=False)
     (kafka,) = place.stack.parts(["kafka"])
     kafka.log_file.parent.mkdir(parents=True)

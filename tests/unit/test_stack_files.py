@@ -14,7 +14,8 @@ from ops.stack.causes import why
 from ops.stack.kafka import Kafka, java
 from ops.stack.part import Site
 from ops.stack.ports import FILE, assign, holder
-from schemas.errors import StackError, UsageError
+from ops.stack.services import named
+from schemas.errors import StackError, UnreachableError, UsageError
 from streams.settings import load
 from streams.slot import bindable
 
@@ -135,3 +136,22 @@ def test_a_wrong_settings_file_is_a_usage_error(tmp_path: Path, environment: pyt
 
 def test_the_ports_file_is_plain_json(tmp_path: Path) -> None:
     assert json.loads((tmp_path / FILE).read_text() if assign(tmp_path, NAMES) else "") == assign(tmp_path, NAMES)
+
+
+@pytest.mark.parametrize("wrong", ["kafka", "kafka:", "kafka:abc", "kafka:99999", ":9092", "one:9092,,two:9092"])
+def test_bootstrap_servers_are_hosts_with_ports(tmp_path: Path, environment: pytest.MonkeyPatch, wrong: str) -> None:
+    environment.setenv("WEFT_BOOTSTRAP", wrong)
+    with pytest.raises(UsageError, match="is no address") as caught:
+        load(project=tmp_path)
+    assert "WEFT_BOOTSTRAP" in caught.value.hint
+
+
+def test_a_broker_that_does_not_answer_is_told_with_who_named_it(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
+    error = UnreachableError("no Kafka broker answers at there:9092", "weft up")
+    assert named(error, load(project=tmp_path)) is error  # the local stack's own address
+    (tmp_path / "weft.toml").write_text('bootstrap = "there:9092"')
+    assert named(error, load(project=tmp_path)).sentence == "no Kafka broker answers at there:9092 (line 1 of weft.toml)"
+    environment.setenv("WEFT_BOOTSTRAP", "there:9092")
+    told = named(error, load(project=tmp_path))
+    assert told.sentence == "no Kafka broker answers at there:9092 (variable WEFT_BOOTSTRAP)"
+    assert "variable WEFT_BOOTSTRAP" in told.hint
