@@ -18,6 +18,8 @@ from schemas.errors import FlowError
 
 BUILT_IN: Final = Path(__file__).parent / "avro"
 
+_TOP: Final = "."  # no schema is called so
+
 # what values depend on: what a fingerprint covers, and the logical types, which it leaves out
 _STRUCTURE: Final = ("type", "name", "fields", "items", "values", "symbols", "size", "logicalType", "precision", "scale")
 
@@ -44,6 +46,24 @@ class Contract:
         except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
             raise ValueError(f"this is no Avro schema with a name: {error}") from error
         return cls(name, _bare(parsed), parsed, bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")))
+
+    @classmethod
+    def of_text(cls, text: str, referred: Mapping[str, str]) -> Self:
+        """The contract in a text; `referred` has the texts of other schemas, by the names that it calls them.
+
+        Raises:
+            ValueError: it is no Avro schema of a record.
+        """
+        schema = json.loads(text)
+        if isinstance(schema, Mapping) and referred:
+            try:
+                schema = load_schema(_TOP, repo=_Texts({_TOP: text, **referred}))
+            except (SchemaParseException, UnknownType, SchemaRepositoryError, RecursionError) as error:
+                raise ValueError(f"this is no Avro schema: {error}") from error
+        found = cls.of(schema)
+        if not isinstance(found.schema, Mapping) or found.schema["type"] not in ("record", "error"):
+            raise ValueError("it is no schema of a record")
+        return found
 
     @property
     def text(self) -> str:
@@ -98,6 +118,18 @@ class Contracts(Mapping[str, Contract]):
 def built_in() -> Contracts:
     """The contracts that Weft ships."""
     return Contracts.load()
+
+
+class _Texts(AbstractSchemaRepository):
+    """Where names are looked up that a text refers to."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    def load(self, name: str) -> Any:
+        if name not in self._texts:
+            raise SchemaRepositoryError(f"nobody says what {name} is")
+        return json.loads(self._texts[name])
 
 
 class _Folders(AbstractSchemaRepository):

@@ -15,6 +15,7 @@ from processors.flow.project import FolderProject
 from processors.flow.published import flow_schema, schemas, text
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
+from streams.registry import project_of
 from streams.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Check, list, show, test and apply flows.")
@@ -185,7 +186,7 @@ def apply(
 
 
 def _project() -> FolderProject:
-    return FolderProject(load().project_folder)
+    return project_of(load())
 
 
 def _names(project: FolderProject, asked: list[str] | None) -> list[str]:

@@ -18,7 +18,7 @@ from processors.flow.check import check
 from processors.flow.compile import compile_bundle
 from processors.flow.compiled import Flow
 from processors.flow.plan import Parts
-from processors.flow.project import FolderProject, FrozenProject
+from processors.flow.project import FrozenProject
 from processors.flow.registry import registry_of
 from processors.flow.spec import Input, Result
 from processors.step import Headers
@@ -26,6 +26,7 @@ from schemas.codecs.decoder import Decoder, HeadedDecoder
 from schemas.codecs.encodings import decoder, needs_registry
 from schemas.errors import FlowError, UsageError
 from streams.ledger.key import LogKey
+from streams.registry import project_of
 from streams.settings import Settings
 
 
@@ -74,7 +75,7 @@ async def desk(settings: Settings, flow: str) -> AsyncIterator[Desk]:
     try:
         applied = await applied_now(KafkaAdmin(kafka), reader)
         bundles = applied.versions(flow)
-        project = FolderProject(settings.project_folder)
+        project = project_of(settings)
         if not bundles:
             check(project, flow)  # whether there is such a flow at all
             raise UsageError(f"the flow {flow} is not applied", f"run: weft flow apply {flow}")

@@ -22,6 +22,7 @@ from processors.flow.project import FolderProject
 from processors.flow.spec import FlowFile
 from schemas.contracts import Contract
 from schemas.errors import UsageError
+from streams.registry import project_of
 from streams.settings import Settings
 
 Progress = Callable[[str, int, int], None]
@@ -72,7 +73,7 @@ async def produce(settings: Settings, flow: str, asked: Asked, progress: Progres
         UsageError: there is nothing to send to this flow, or its input topic is missing.
         UnreachableError: Kafka or Redis does not answer.
     """
-    project = FolderProject(settings.project_folder)
+    project = project_of(settings)
     checked = check(project, flow)
     spec = checked.spec or checked.sound()
     contract = project.contracts()[spec.input.contract]

@@ -15,6 +15,7 @@ from processors.flow.check import check
 from processors.flow.project import FolderProject
 from schemas.errors import FlowError
 from streams.ledger.key import LogKey
+from streams.registry import project_of
 from streams.settings import Settings
 from streams.slot import CONTROL_GROUPS
 
@@ -33,7 +34,7 @@ class Asked:
     @property
     def project(self) -> FolderProject:
         """Where the flow's files are."""
-        return FolderProject(self.settings.project_folder)
+        return project_of(self.settings)
 
 
 def default_workers() -> int:

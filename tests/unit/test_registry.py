@@ -1,0 +1,181 @@
+"""The schema registry by URL: what is asked, what is kept, and what its silence means."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from connectors.memory.lookup import MemoryLookup
+from connectors.registry.client import HttpRegistry
+from connectors.registry.twin import RegistryTwin, served
+from ops.flow.offline import FixedScore
+from processors.flow.bundle import bundle
+from processors.flow.compile import compile_bundle, compile_flow
+from processors.flow.plan import Parts
+from processors.flow.project import FolderProject
+from processors.step import Batch, Intake
+from schemas.codecs.layout import Layout
+from schemas.contracts import Contract, built_in
+from schemas.errors import FailedError, FlowError, UnreachableError, UsageError
+from schemas.positions import Source
+from schemas.vocabulary import Reason
+from streams.registry import registry_of
+from streams.settings import Settings
+from tests.unit.flow_project import small
+from tests.unit.test_codec_avro import written
+
+
+def record(*fields: dict[str, Any], name: str = "a.T") -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": list(fields)}
+
+
+OLD, NEW = record({"name": "n", "type": "int"}), record({"name": "n", "type": "long"}, {"name": "x", "type": "string", "default": "?"})
+
+
+class Clock:
+    now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def twin() -> RegistryTwin:
+    return RegistryTwin("me:secret")
+
+
+@pytest.fixture
+def url(twin: RegistryTwin) -> Iterator[str]:
+    with served(twin) as where:
+        yield where
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(url: str, clock: Clock) -> HttpRegistry:
+    return HttpRegistry(url, "me:secret", timeout_s=0.5, clock=clock)
+
+
+def test_a_schema_is_asked_for_once_and_an_unknown_id_not_again_for_a_while(
+    registry: HttpRegistry, twin: RegistryTwin, clock: Clock
+) -> None:
+    made = twin.put("t-value", json.dumps(OLD))
+    assert [registry.schema(made) for _ in range(3)] == [Contract.of(OLD)] * 3
+    assert [registry.schema(99) for _ in range(3)] == [None] * 3
+    assert twin.asked == [f"GET /schemas/ids/{made}", "GET /schemas/ids/99"]
+    clock.now_s += 31
+    assert registry.schema(99) is None
+    assert len(twin.asked) == 3
+
+
+def test_subjects_versions_and_registering_are_as_the_api_has_them(registry: HttpRegistry, twin: RegistryTwin) -> None:
+    old, new = Contract.of(OLD), Contract.of(NEW)
+    assert (registry.versions("t/v"), registry.version("t/v"), registry.schema_id(old, "t/v")) == ([], None, None)
+    first = registry.register("t/v", old)
+    assert registry.register("t/v", old) == first
+    assert registry.compatible("t/v", new) == (True, [])
+    second = registry.register("t/v", new)
+    assert (registry.subjects(), registry.versions("t/v"), registry.schema_id(new, "t/v")) == (["t/v"], [1, 2], second)
+    latest = registry.version("t/v")
+    assert latest is not None
+    assert (latest.version, latest.id, latest.contract) == (2, second, new)
+    breaking = Contract.of(record({"name": "other", "type": "int"}))
+    assert registry.compatible("t/v", breaking)[0] is False
+    with pytest.raises(FailedError, match="incompatible"):
+        registry.register("t/v", breaking)
+    assert registry.level("t/v") == "BACKWARD"
+
+
+def test_schemas_that_others_refer_to_are_fetched_and_other_kinds_refused(registry: HttpRegistry, twin: RegistryTwin) -> None:
+    twin.put("inner", json.dumps(record({"name": "f", "type": "int"}, name="a.Inner")))
+    refers = [{"name": "a.Inner", "subject": "inner", "version": 1}]
+    made = twin.put("outer", json.dumps(record({"name": "i", "type": "a.Inner"}, name="a.Outer")), references=refers)
+    found = registry.schema(made)
+    assert found is not None
+    assert found.schema["fields"][0]["type"]["fields"] == [{"name": "f", "type": "int"}]
+    for body in ({"schema": "message M {}", "schemaType": "PROTOBUF"}, {"schema": "{"}, {"schema": '"int"'}):
+        with pytest.raises(ValueError, match=r"."):
+            registry.schema(twin.put("odd", **body))
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (404, b"<html>"), (200, b"<html>"), (301, b""), (429, {"error_code": 42901}), (404, {})])
+def test_whatever_is_no_answer_of_a_registry_is_waited_for(registry: HttpRegistry, twin: RegistryTwin, answer: Any) -> None:
+    twin.answers = {"/schemas/ids/1": answer}
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
+        registry.schema(1)
+    twin.answers = {}
+    assert registry.schema(1) is None
+
+
+def test_a_password_is_sent_and_never_said(url: str, twin: RegistryTwin) -> None:
+    with pytest.raises(UnreachableError, match="refuses the user") as caught:
+        HttpRegistry(url, "me:wrong-password").schema(1)
+    assert "wrong-password" not in f"{caught.value} {caught.value.hint}"
+    said = Settings(registry=url, registry_auth="me:secret")  # type: ignore[arg-type]
+    assert "secret" not in repr(said) + said.model_dump_json()
+    assert (registry_of(said) or HttpRegistry("http://x")).schema(1) is None
+    for wrong, auth in (("ftp://x", None), ("http://me:secret@x", None), ("http://x:port", None), ("http://x", "secret")):
+        with pytest.raises(UsageError) as refused:
+            HttpRegistry(wrong, auth)
+        assert "secret" not in str(refused.value)
+
+
+def test_nobody_there_is_unreachable_and_a_connection_that_was_closed_is_made_again(clock: Clock) -> None:
+    twin = RegistryTwin()
+    with served(twin) as where:
+        found, port = HttpRegistry(where, timeout_s=0.5), int(where.rpartition(":")[2])
+        assert found.schema(1) is None
+    with pytest.raises(UnreachableError, match=r"can't be reached"):
+        found.schema(2)
+    with served(twin, port):
+        assert found.schema(3) is None
+
+
+CONFLUENT = (
+    ("encoding: avro-single-object", "encoding: avro-confluent"),
+    ("schema: flights.DelayDecision}", "schema: flights.DelayDecision, encoding: avro-confluent}"),
+)
+
+
+def parts(project: FolderProject) -> Parts:
+    return Parts(MemoryLookup(), FixedScore(0.9), lambda: 0.0, project)
+
+
+async def test_a_flow_reads_by_the_registry_and_writes_by_its_bundle(registry: HttpRegistry, twin: RegistryTwin, tmp_path: Path) -> None:
+    contracts = built_in()
+    project = FolderProject(small(tmp_path, *CONFLUENT).folder, registry)
+    with pytest.raises(FlowError, match=r"no id for flights\.DelayDecision"):
+        bundle(project, "small")
+    written_id = registry.register("flights.small-value", contracts["flights.DelayDecision"])
+    made = bundle(project, "small")
+    assert f"schemas/registry/{written_id}.avsc" in made.files
+    flow = compile_bundle(made.encode(), parts(FolderProject(tmp_path, HttpRegistry("http://127.0.0.1:9"))))
+    decision = {"flight_id": "1", "scheduled_at": 0, "carrier": "", "flight": 1, "origin": "", "dest": "", "dep_delay": None, "score": 0.5,
+                "decision": "", "model": "", "degraded": False, "rule": None}  # fmt: skip
+    rows = pa.RecordBatch.from_pylist([decision], Layout.of(contracts["flights.DelayDecision"].schema).arrow)
+    assert flow.result.encode(rows)[0].startswith(b"\0" + written_id.to_bytes(4, "big"))
+    flow = compile_flow(project, "small", parts(project))
+    read_id = registry.register("flights.departures-value", contracts["flights.Departure"])
+    datum = {"flight_id": "1", "scheduled_at": 0, "departed_at": 0, "dep_delay": 50.0, "carrier": "UA", "flight": 1, "tailnum": None,
+             "origin": "EWR", "dest": "SFO", "distance": 1.0, "time_hour": ""}  # fmt: skip
+    values = [b"\0" + number.to_bytes(4, "big") + written(contracts["flights.Departure"].schema, datum) for number in (read_id, 999)]
+    stepped = await flow.steps[0].run(batch(values), {})
+    assert stepped.batch.columns.column("flight_id").to_pylist() == ["1"]
+    assert [(leave.rows.tolist(), leave.reason) for leave in stepped.leaves] == [([1], Reason.UNKNOWN_SCHEMA)]
+    twin.answers = {"/schemas/ids/1000": (503, {})}
+    with pytest.raises(UnreachableError):
+        await flow.steps[0].run(batch([b"\0" + (1000).to_bytes(4, "big")]), {})
+
+
+def batch(values: list[bytes]) -> Batch:
+    rows, zeros = np.arange(len(values), dtype=np.int64), np.zeros(len(values), np.int64)
+    intake = Intake((Source("t", 0),), zeros.astype(np.int16), rows, zeros, [None] * len(values), list(values), None, 0)
+    return Batch(pa.RecordBatch.from_pylist([{}] * len(values), pa.schema([])), rows, intake)
