@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaException
 
-from connectors.kafka.settings import Conf
+from connectors.kafka.settings import LOGGER, Conf
 from schemas.errors import UsageError
 
 _ONCE = "exactly one outcome for each event rests on it"
@@ -81,8 +81,8 @@ def check(client: Mapping[str, tuple[str | int | float | bool, str]]) -> None:
         if name in LAWS:
             raise UsageError(f"kafka.client.{name} can't be set ({where}): {LAWS[name]}.", "Leave it out.")
         try:
-            probe: Conf = {"group.id": "weft-probe", "log.configuration.warnings": False, name: value}
-            Consumer(probe).close()
+            probe: Conf = {"group.id": "weft-probe", name: value}
+            Consumer(probe, logger=LOGGER).close()
         except (KafkaException, TypeError, ValueError) as error:
             cause = error.args[0].str() if isinstance(error, KafkaException) else str(error)
             near = difflib.get_close_matches(name, [*OTHERS.split(), *LAWS], n=1, cutoff=0.6) if "No such" in cause else []

@@ -1,26 +1,54 @@
-"""Whether the cluster answers, said clearly when it does not."""
+"""Whether the cluster answers, said clearly when it does not: nobody there is one thing, who does not let us in another."""
 
+import time
 from collections.abc import Sequence
+from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from schemas.errors import UnreachableError, UsageError
 
+_TOLD_S = 2.0  # how long a broker may take to say that it does not let us in
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+
 
 def unreachable(settings: KafkaSettings) -> UnreachableError:
-    """What to tell a person."""
+    """What to tell a person. Where TLS or a user is asked for, the cluster is tried once more, to hear why it says nothing."""
+    why = heard(settings, _TOLD_S, _REFUSALS) if settings.security.protocol != "PLAINTEXT" else ""
+    if why:
+        hint = "see kafka.user, kafka.password and kafka.ca: `weft config show`; `weft config check --reach` tries them"
+        return UnreachableError(f"Kafka at {settings.bootstrap} does not let us in: {why}", hint)
     return UnreachableError(
         f"no Kafka broker answers at {settings.bootstrap}", "is it running? `weft up` starts the local stack; `weft status` shows it"
     )
 
 
+def heard(settings: KafkaSettings, within_s: float, codes: Sequence[int] = ()) -> str:
+    """What the client's connections fail with, in its words; with `codes` only such errors count. Nothing where all is well or silent."""
+    errors: list[KafkaError] = []
+    conf: dict[str, Any] = {**settings.admin(), "error_cb": errors.append}
+    admin = AdminClient(conf, logger=LOGGER)
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
+        admin.poll(0.05)
+        for error in errors:
+            if error.code() in codes or (not codes and error.code() != KafkaError._ALL_BROKERS_DOWN):
+                return _plain(error.str() or "")
+    return ""
+
+
+def _plain(said: str) -> str:
+    """Without the client's own marks: `sasl_ssl://host:9093/bootstrap: ` before it, `(after 5ms in state ...)` behind."""
+    return said.rpartition("bootstrap: ")[2].partition(" (after ")[0].strip()
+
+
 def require(settings: KafkaSettings, topics: Sequence[str] = ()) -> None:
-    """Wait for the cluster, and see that these topics exist. Blocks for at most `settings.reach_s`.
+    """Wait for the cluster, and see that these topics exist. Blocks for at most `settings.reach_s`, and a moment.
 
     Raises:
-        UnreachableError: no broker answers.
+        UnreachableError: no broker answers, or none lets us in.
         UsageError: a topic is missing.
     """
     try:

@@ -12,6 +12,7 @@ Conf = dict[str, str | int | float | bool]
 
 LOGGER = logging.getLogger("weft.kafka")
 LOGGER.addHandler(logging.NullHandler())  # the client's own lines go where the program sends logs, or nowhere
+LOGGER.addFilter(lambda record: "will be ignored by this" not in record.getMessage())  # what is passed through is for all kinds of clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,9 @@ class KafkaSettings:
         own: Conf = {"bootstrap.servers": self.bootstrap, "socket.keepalive.enable": True, "reconnect.backoff.max.ms": 1000}
         return own | self.security.conf()
 
-    def _passed(self) -> Conf:
-        """What is passed through; one dictionary is for consumers and producers, and the client need not say so each time."""
-        return {**self.client, "log.configuration.warnings": False} if self.client else {}
-
     def admin(self) -> Conf:
         """For the admin client."""
-        return self._common() | self._passed()
+        return {**self._common(), **self.client}
 
     def reader(self, group: str) -> Conf:
         """For a consumer that is told its partitions."""
@@ -114,7 +111,7 @@ class KafkaSettings:
             "fetch.wait.max.ms": self.fetch_wait_ms,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": self.prefetch_kbytes,
-            **self._passed(),
+            **self.client,
         }
 
     def member(self, group: str, slot: str, topics: Iterable[str]) -> Conf:
@@ -131,7 +128,7 @@ class KafkaSettings:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": self.session_timeout_ms,
             "heartbeat.interval.ms": 1000,  # members hear of a rebalance by their heartbeat
-            **self._passed(),
+            **self.client,
         }
 
     def producer(self) -> Conf:
@@ -145,7 +142,7 @@ class KafkaSettings:
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
             "message.timeout.ms": self.transaction_timeout_ms,
-            **self._passed(),
+            **self.client,
         }
 
     def transactional(self, slot: str) -> Conf:

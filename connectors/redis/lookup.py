@@ -22,7 +22,7 @@ class RedisLookup:
     def __init__(self, server: RedisSettings | str, timeout_s: float = 2.0) -> None:
         settings = RedisSettings(server) if isinstance(server, str) else server
         self._where = settings.where
-        patience = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "health_check_interval": 30}
+        patience: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "health_check_interval": 30}
         try:
             self._redis = Redis.from_url(checked_url(settings.url), **patience, **settings.arguments())
         except ValueError as error:

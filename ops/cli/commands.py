@@ -25,6 +25,7 @@ COMMANDS = (
     Row("status", "ops.cli.stack:status", "Show what runs, where, since when.", STACK),
     Row("logs", "ops.cli.stack:logs", "Show what a part of the stack, or a flow, logged.", STACK),
     Row("doctor", "ops.cli.doctor:doctor", "Find what is missing, and say what to do.", STACK),
+    Row("config", "ops.cli.config:app", "Show every setting and where it comes from, and check them.", STACK),
     Row("run", "ops.cli.run:run", "Run a flow on this machine.", "Flows"),
     Row("stop", "ops.cli.run:stop", "End the run of a flow in order; nothing is lost.", "Flows"),
     Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
