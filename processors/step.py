@@ -6,7 +6,7 @@ works on whole columns; a step that raises is run again on halves of the batch u
 row must be a WeftError: UnreachableError waits, any other ends the worker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.positions import Position, Source
+from schemas.tracing import Trace
 from schemas.vocabulary import Reason, Verdict
 
 Rows = npt.NDArray[np.int64]
@@ -55,16 +56,18 @@ class Intake:
     headers: Sequence[Headers] | None  # None where the flow does not read them
     fetched_ms: int  # since 1970
     trips: Sequence[Trip] | None = None
+    traces: Mapping[int, Trace] = field(default_factory=dict)  # by row, of those that are traced
 
     def __len__(self) -> int:
         return len(self.values)
 
+    def position(self, row: int) -> Position:
+        """Where a row was consumed."""
+        return Position(*self.sources[self.source[row]], int(self.offset[row]))
+
     def trip(self, row: int) -> Trip:
         """The pass that a row is."""
-        if self.trips is not None:
-            return self.trips[row]
-        source = self.sources[self.source[row]]
-        return Trip(Position(source.topic, source.partition, int(self.offset[row])), 0, 0, self.fetched_ms)
+        return self.trips[row] if self.trips is not None else Trip(self.position(row), 0, 0, self.fetched_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,15 @@ class Batch:
         if not len(gone):
             return self
         return self.take(np.delete(np.arange(len(self), dtype=np.int64), gone))
+
+    def traced(self) -> Iterator[tuple[int, int, Trace]]:
+        """Those that are traced: index here, row of the intake, trace."""
+        if traces := self.intake.traces:
+            rows = np.fromiter(traces, np.int64)
+            at = np.searchsorted(self.origin, rows)
+            for index, row in zip(at.tolist(), rows.tolist(), strict=True):
+                if index < len(self) and self.origin[index] == row:
+                    yield index, row, traces[row]
 
     def with_column(self, name: str, values: pa.Array) -> Self:
         """The batch with one column more, or one replaced."""
@@ -120,6 +132,15 @@ class Signal:
     step: str = ""  # its name; filled in by whoever runs the step
 
 
+class Reading(NamedTuple):
+    """What stands now, of a partition and column: e.g. how far a window is from its reference. Shown as the gauge `weft_<name>`."""
+
+    name: str
+    source: Source
+    column: str
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Stepped:
     """What a step did with a batch. `leaves` are disjoint; batch holds all other rows, in order."""
@@ -129,6 +150,7 @@ class Stepped:
     state: State = field(default_factory=dict)
     signals: tuple[Signal, ...] = ()
     counts: Mapping[str, float] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
 
 class Step(Protocol):

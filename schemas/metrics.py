@@ -103,19 +103,22 @@ class Metric(Enum):
 
     # models
     MODEL_SECONDS = _seconds(
-        "model_seconds", (*MODEL, "outcome"), "Time of a call of a model, by outcome: `answered`, `failed`, `unreachable`."
+        "model_seconds", (*MODEL, "outcome"), "Time of a call of a model, by its name and outcome: `answered`, `failed`, `unreachable`."
     )
     MODEL_ROWS = _counter("model_rows", MODEL, "Rows that a model answered for.")
-    BREAKER_OPEN = _gauge("breaker_open", MODEL, "1 while a model's breaker is not closed.")
+    BREAKER_OPEN = _gauge("breaker_open", MODEL, "1 while the breaker of a model, as name@version, is not closed.")
 
     # drift and quality
     DRIFT_PSI = _gauge("drift_psi", (*STEP, "column", "partition"), "Population stability index of the last full window, to the reference.")
     DRIFT_PSI_THRESHOLD = _gauge("drift_psi_threshold", (*STEP, "column", "partition"), "What the index must pass to be called drift.")
     DRIFT_KS = _gauge("drift_ks", (*STEP, "column", "partition"), "Kolmogorov-Smirnov distance of the last full window, to the reference.")
+    DRIFT_WINDOW_ROWS = _gauge(
+        "drift_window_rows", (*STEP, "partition"), "Rows in the window that fills up; it starts empty with the worker."
+    )
     DRIFT_WINDOWS = _counter("drift_windows", STEP, "Windows that were full and compared; a window has rows of one partition.")
     SIGNALS = _counter("signals", (*STEP, "kind", "column"), "Alerts of committed batches, by kind (`drift`).")
-    WATCH_SAMPLED = _counter("watch_sampled_rows", STEP, "Rows that a watch step handed to the quality process.")
-    WATCH_DROPPED = _counter("watch_dropped_rows", STEP, "Sampled rows that were let go because the quality process was behind.")
+    WATCH_SAMPLED = _counter("watch_sampled_rows", STEP, "Rows that a watch step sampled.")
+    WATCH_DROPPED = _counter("watch_dropped_rows", STEP, "Sampled rows that were let go: whoever judges them is behind, or not there.")
     WATCH_FAILED = _gauge("watch_failed_expectations", STEP, "Expectations of the suite that the last window did not meet.")
 
     # the lane

@@ -1,5 +1,6 @@
 """A client of the Open Inference Protocol v2 over gRPC: Weft's server, Triton or KServe."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,9 @@ import pyarrow as pa
 
 from processors.ports import Answer
 from schemas.errors import FailedError, UnreachableError
+from schemas.headers import TRACEPARENT
 from schemas.manifest import Manifest
+from schemas.tracing import CALLER
 from serving.protocol import open_inference_grpc_pb2 as protocol
 from serving.protocol.service import SHA256, call
 from serving.tensors import TensorError, answered, ask
@@ -40,6 +43,11 @@ class NoAnswerError(FailedError):
 def another_file(manifest: Manifest) -> FailedError:
     """The version is there, but made of another file than the manifest that it is asked by."""
     return FailedError(f"{manifest.ident} was made again: its file is not the one that the flow was applied with", "give it a new version")
+
+
+def _caller() -> Sequence[tuple[str, str]] | None:
+    """For a traced event the server is told for which."""
+    return [(TRACEPARENT, traced)] if (traced := CALLER.get()) else None
 
 
 class Endpoint(Protocol):
@@ -82,7 +90,7 @@ class GrpcEndpoint:
         """As the port says."""
         request = ask(manifest.name, manifest.version, manifest.inputs, columns)
         try:
-            response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s)
+            response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s, metadata=_caller())
         except grpc.aio.AioRpcError as error:
             raise await self._translated(manifest, error, timeout_s) from error
         served = response.parameters[SHA256].string_param if SHA256 in response.parameters else ""  # other servers do not say it

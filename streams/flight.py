@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 
 from streams.work import Work
@@ -36,6 +37,10 @@ class Flight:
         self._queue.append(work)
         self._bytes += work.size_bytes
         self._tell()
+
+    def works(self) -> Iterator[Work]:
+        """The oldest first."""
+        return iter(self._queue)
 
     def head(self) -> Work | None:
         """The oldest batch."""

@@ -15,17 +15,22 @@ import mode
 import psutil
 
 from schemas.errors import WeftError
+from schemas.metrics import Metric
 from schemas.vocabulary import Exit
 from streams.bulletin import Bulletin
 from streams.control import Control, catch_up
+from streams.lagging import Lagging
 from streams.lane import Lane
-from streams.metrics import Meters, Metric
+from streams.metrics import Meters, Unmeasured
 from streams.slot import Slot
+from streams.spans import Spans
+from streams.watch import Watch, Watches
 from streams.wiring import Fabric, lane_of
 from streams.work import Work
 
 LOGGER = logging.getLogger("weft.worker")
 END_S = 9.5  # after a signal; then the process ends whatever it is doing
+SILENT_S = 300.0  # of the log; a takeover that scans a large ledger may take long
 PAUSED = "control"  # the lane's word for a pause that a person asked for
 
 
@@ -38,7 +43,9 @@ class LaneHost(mode.Service):
         self.control = Control()
         self.bulletin = Bulletin(parts.slot.flow, parts.slot.name, parts.publisher, parts.circuits, parts.clock)
         self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard, self._worked)
+        self.spans = Spans(parts.slot, parts.settings)
         self.lane: Lane | None = None
+        self._lagging: Lagging | None = None
         self.first_batch_s: float | None = None  # since the process began
         self._running: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -70,16 +77,24 @@ class LaneHost(mode.Service):
             timer.start()
             self._leaving = asyncio.create_task(self._guarded(self._leave()))
 
+    def ills(self) -> Sequence[str]:
+        """What a new start of this worker would mend; none if it is healthy. What it waits for is no illness."""
+        ended = [loop.get_name() for loop in self._loops if loop.done() and self._leaving is None]
+        silent_s = float(self._lane_status()["fetched_ago_s"]) if self.lane is not None and self._leaving is None else 0.0
+        said = [f"the log has not answered for {silent_s:.0f} s"] if silent_s > SILENT_S else []
+        return [*(f"{name} has ended" for name in ended), *said]
+
     def reasons(self) -> Sequence[str]:
-        """Why this worker is not ready; none if it is."""
+        """Why this worker is not ready; none if it is. A flow that a person has paused is ready: it stands still as it should."""
         if self._leaving is not None:
             return ["it is ending"]
         if self.lane is None:
             return ["the control topic is not read to its end yet"]
         if self.meters.held is None:
             return ["no partitions are assigned yet"]
-        waiting: Mapping[str, str] = self.lane.status()["waiting_for"]  # type: ignore[assignment]
-        return [f"{step} waits: {sentence}" for step, sentence in waiting.items()]
+        lane = self._lane_status()
+        failing = [f"no transaction commits: {self.meters.last_failure}"] if lane["failing"] else []
+        return [*self.ills(), *failing, *(f"{step} waits: {sentence}" for step, sentence in lane["waiting_for"].items())]
 
     def status(self) -> Mapping[str, object]:
         """For people and the supervisor."""
@@ -99,29 +114,48 @@ class LaneHost(mode.Service):
             "alerts": [alert.model_dump() for alert in self.control.alerts(slot.flow)[:20]],
         }
 
-    def metrics(self) -> bytes:
-        """As Prometheus reads them."""
-        status: Mapping[str, Any] = self.lane.status() if self.lane is not None else {}
-        gauges = {
-            Metric.PAUSED: float(bool(status.get("paused"))),
-            Metric.IN_FLIGHT_BYTES: status["in_flight"]["bytes"] if status else 0,
-            Metric.REVIEWS_OPEN: status["reviews_open"] if status else 0,
-        }
-        breakers = {model: circuit != "closed" for model, circuit in self.parts.circuits().items()}
-        self.meters.show(gauges, list(status.get("waiting_for", ())), breakers)
-        return self.meters.text()
+    def metrics(self, accepted: str = "") -> tuple[bytes, str]:
+        """As Prometheus reads them, and their content type; with exemplars where `accepted` says OpenMetrics."""
+        meters, lane = self.meters, self._lane_status()
+        meters.set(Metric.READY, not self.reasons())
+        meters.set(Metric.PAUSED, bool(lane.get("paused")))
+        meters.set(Metric.FIRST_BATCH, self.first_batch_s or 0.0)
+        meters.set(Metric.IN_FLIGHT_BYTES, lane["in_flight"]["bytes"] if lane else 0)
+        meters.set(Metric.IN_FLIGHT_BATCHES, lane["in_flight"]["batches"] if lane else 0)
+        meters.set(Metric.REVIEWS_OPEN, lane.get("reviews_open", 0))
+        meters.fill(Metric.FLOW_VERSION, [((self.lane.flow.version, self.parts.slot.name), 1)] if self.lane is not None else [])
+        meters.fill(Metric.WAITING, [((step,), 1) for step in lane.get("waiting_for", ())])
+        meters.fill(Metric.BREAKER_OPEN, [((model,), circuit != "closed") for model, circuit in self.parts.circuits().items()])
+        behind = [((source.topic, str(source.partition)), one) for source, one in self._lagging.now()] if self._lagging else []
+        meters.fill(Metric.LAG_RECORDS, [(labels, one.records) for labels, one in behind])
+        meters.fill(Metric.OLDEST_AGE, [(labels, one.age_s) for labels, one in behind])
+        meters.spans(*self.spans.news())
+        return meters.exposition(accepted)
+
+    def _lane_status(self) -> Mapping[str, Any]:
+        return self.lane.status() if self.lane is not None else {}
 
     async def _run(self) -> None:
         await catch_up(self.parts.reader, self.control)
-        lane, signer = lane_of(self.parts, self.control, self.meters)
+        lane, signer = lane_of(self.parts, self.control, self._watch())
         await lane.start()
-        self.lane = lane
+        self.lane, self._lagging = lane, lane.lagging()
         self.control.changed = partial(self._heard, lane)
         self._heard(lane)
         LOGGER.info("started %s after %.2f s", lane.flow.ident, self._age_s())
-        loops = (lane.settling(), lane.expiring(), signer.run(), self.bulletin.run())
-        self._loops = [asyncio.create_task(self._guarded(loop)) for loop in loops]
+        loops = {
+            "settling": lane.settling(),
+            "the deadlines of reviews": lane.expiring(),
+            "signing": signer.run(),
+            "telling others": self.bulletin.run(),
+            "looking at the lag": self._lagging.run(),
+        }
+        self._loops = [asyncio.create_task(self._guarded(loop), name=name) for name, loop in loops.items()]
         self._fetching = asyncio.create_task(self._guarded(lane.fetching(self._received)))
+
+    def _watch(self) -> Watch:
+        """Who hears the lane: meters and spans; where nothing is measured, only that it works."""
+        return Watches(self.meters, self.spans) if self.parts.measured else Unmeasured(self.meters)
 
     async def _received(self, work: Work) -> None:
         if self.first_batch_s is None:
@@ -151,6 +185,7 @@ class LaneHost(mode.Service):
             task.cancel()
         await self.parts.reader.close()
         await self.parts.publisher.close()
+        await asyncio.to_thread(self.spans.close)
         LOGGER.info("drained")
         await self._ended()
 

@@ -18,6 +18,7 @@ from streams.admission import Admission
 from streams.expiry import ask_expired
 from streams.flight import Flight
 from streams.inplace import cut, waiting_rows
+from streams.lagging import Lagging
 from streams.ownership import Ownership
 from streams.parts import LaneParts
 from streams.pauses import Pauses
@@ -26,6 +27,8 @@ from streams.room import Rooms
 from streams.settle import transact
 from streams.sleepers import due_records
 from streams.stepping import travel
+from streams.traces import traced, traced_journey
+from streams.watch import Settled
 from streams.work import Prepared, Turn, Work, work_of
 
 
@@ -45,6 +48,7 @@ class Lane:
         self._down: dict[str, str] = {}  # steps whose port can't be reached, and the sentence
         self._failing_since_ms: int | None = None
         self._verdicts: Counter[str] = Counter()
+        self._fetched_s = perf_counter()  # when the log last answered
 
     async def start(self) -> None:
         """Join the group; partitions come with the first fetches."""
@@ -72,6 +76,7 @@ class Lane:
                     async with asyncio.timeout(self._bounds.drain_s):
                         await self._emptied()
                 raise
+            self._fetched_s = perf_counter()
             self._ownership.check()
             work, back = self._received(fetched)
             if work is not None:
@@ -142,15 +147,21 @@ class Lane:
         """Whether every partition held was read to its end, nothing is in flight, and no row waits for its retry."""
         return self._ownership.ready and not len(self._flight) and not self._pauses.asleep and self._ownership.at_end()
 
+    def lagging(self) -> Lagging:
+        """Who knows how far the lane is behind, once somebody runs it."""
+        return Lagging(self._parts.reader, self._log, self._ownership.standing, self._clock)
+
     def status(self) -> Mapping[str, object]:
         """For people: what it holds, what it waits for."""
         return {
             "flow": self.flow.ident,
             "sources": {str(source): owned.next for source, owned in sorted(self._ownership.owned.items())},
+            "fetched_ago_s": round(perf_counter() - self._fetched_s, 3),
             "in_flight": {"batches": len(self._flight), "bytes": self._flight.held_bytes},
             "paused": sorted(self._pauses.reasons),
             "full": self._pauses.full,
             "waiting_for": dict(self._down),
+            "failing": self._failing_since_ms is not None,
             "asleep": {str(source): due for source, due in self._pauses.asleep.items()},
             "reviews_open": self._admission.reviews.count(),
             "verdicts": dict(self._verdicts),
@@ -190,6 +201,7 @@ class Lane:
             if work.previous is not None:
                 await work.previous.admitted.wait()
             await self._admission.admit(work)
+            work.journeys[:] = [traced_journey(journey, self._parts.trace_share) for journey in work.journeys]
             work.admitted.set()
             ended = list(work.journeys)
             await self._step(work)
@@ -203,9 +215,9 @@ class Lane:
             work.is_ready()
 
     async def _step(self, work: Work) -> None:
-        turn, states = Turn(work), self._ownership.memory.of(work)
+        turn, states, share = Turn(work), self._ownership.memory.of(work), self._parts.trace_share
         for group in work.groups:
-            work.journeys.append(await travel(group.flow, group.batch, group.entry, states, turn, self._wait))
+            work.journeys.append(await travel(group.flow, traced(group.batch, share), group.entry, states, turn, self._wait))
         self._down.clear()
 
     async def _cut(self, work: Work) -> bool:
@@ -247,7 +259,7 @@ class Lane:
             self._ownership.adopt(work, after)
             self._flight.leave(work)
         self._failing_since_ms = None
-        self._told(work, prepared, perf_counter() - began)
+        self._told(work, prepared, began)
 
     async def _readied(self, work: Work) -> None:
         """Wait until the head is ready; one that nobody began to step was lost on its way here, and only a new start reads it again."""
@@ -264,13 +276,14 @@ class Lane:
         if now_ms - self._failing_since_ms > self._bounds.stalled_s * 1000:
             raise FatalError(f"no transaction has committed for {self._bounds.stalled_s:.0f} s; last: {error}") from error
 
-    def _told(self, work: Work, prepared: Prepared, seconds: float) -> None:
+    def _told(self, work: Work, prepared: Prepared, began_s: float) -> None:
         """Tell who watches, now that it has happened."""
-        for journey in work.journeys:
-            for timing in journey.timings:
-                self._watch.stepped(*timing)
+        took_s = perf_counter() - began_s
         for (verdict, _, _), rows in prepared.verdicts.items():
             self._verdicts[verdict] += rows
-        self._watch.settled(prepared.verdicts, seconds, work.fetched_ms)
+        timings = [timing for journey in work.journeys for timing in journey.timings]
+        self._watch.settled(
+            Settled(prepared.verdicts, len(work.waiting), work.fetched_ms, work.oldest_ms(), began_s, took_s, timings, prepared.passages)
+        )
         if prepared.signals:
             self._watch.signalled(prepared.signals)

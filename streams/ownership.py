@@ -9,6 +9,7 @@ from connectors.log import Commit, Fetched
 from schemas.positions import Source
 from streams.admission import Admission
 from streams.flight import Flight
+from streams.lagging import Standing
 from streams.ledger.mark import Mark, Waiting
 from streams.memory import Memory
 from streams.parts import LaneParts
@@ -95,6 +96,18 @@ class Ownership:
     def at_end(self) -> bool:
         """Whether all partitions held were read to their end."""
         return self._ended >= self.owned.keys()
+
+    def standing(self) -> Mapping[Source, Standing]:
+        """Where each partition stands."""
+        oldest: dict[Source, int] = {}
+        for work in self._flight.works():
+            for records in work.records:
+                if len(records):
+                    oldest.setdefault(records.source, int(records.timestamps_ms.min()))
+        return {
+            source: Standing(mine.next, source in self._ended and source not in oldest, oldest.get(source))
+            for source, mine in self.owned.items()
+        }
 
     def waiting(self) -> Mapping[Source, Waiting]:
         """The rows at which partitions wait in place."""

@@ -41,6 +41,7 @@ class LaneParts:
     watch: Watch
     bounds: Bounds = Bounds()
     gone: Sequence[Topics] = ()  # of versions that can't be compiled any more: rows that wait there are told so, and end
+    trace_share: float = 0.0  # of the events, by hash of the root position
 
     @property
     def consumed(self) -> Sequence[str]:

@@ -15,6 +15,8 @@ from streams.ledger.block import Content
 from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests
 from streams.outcomes import Endings, endings
 from streams.room import Rooms
+from streams.traces import passages
+from streams.watch import Passage
 from streams.work import Prepared, Span, Work
 
 SENTENCE_CHARS = 500  # of a signal
@@ -36,15 +38,17 @@ def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None) -
     outgoing = list(work.extra)
     parts: dict[Source, list[_Part]] = {source: [] for source in work.spans}
     verdicts: Counter[tuple[str, str, str]] = Counter()
+    told: list[Passage] = []
     for journey in work.journeys:
         ended = endings(journey, notes, now_ms, rooms)
         outgoing += ended.outgoing
         verdicts.update(zip(ended.verdicts.tolist(), ended.reasons.tolist(), ended.rules.tolist(), strict=True))
+        told += passages(ended)
         for source, part in _parts(ended).items():
             parts[source].append(part)
     signals = [signal for journey in work.journeys for signal in journey.signals]
     contents = {source: _content(span, parts[source], notes, _signals(signals, source)) for source, span in work.spans.items()}
-    return Prepared(outgoing, contents, verdicts, signals)
+    return Prepared(outgoing, contents, verdicts, signals, told)
 
 
 def _parts(ended: Endings) -> Mapping[Source, _Part]:

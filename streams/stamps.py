@@ -1,6 +1,6 @@
 """The headers of an outcome: CloudEvents in binary mode, and Weft's own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,9 @@ import pyarrow as pa
 from processors.flow.compiled import Flow
 from processors.step import Batch, Headers
 from schemas import headers as names
+from schemas.codecs.cloudevents_attributes import CE_EXTENSIONS
 from schemas.identity import idempotency_keys, outcome_ids
+from schemas.tracing import SEND
 from schemas.vocabulary import Verdict
 from streams.stepping import Fate
 
@@ -20,6 +22,9 @@ RULE_CHARS = 1_000
 """Of a rule's name; flows' own are shorter, a step of a plugin may give any."""
 CARRIED_BYTES = 4_096
 """A longer header is not carried on."""
+CARRIED_MANY = 32
+"""Attributes of an event beyond these are not carried on."""
+_OURS = frozenset({names.CE_CAUSATION, names.CE_TIME})
 
 _TIME_CHARS = {"s": 19, "ms": 23, "us": 26, "ns": 29}
 
@@ -90,9 +95,15 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
         for own, event, root, key in zip(outcome_id(flow, fate.batch, fate.verdict), ids, roots(fate.batch), keys, strict=True)
     ]
     _add_times(stamped, flow, fate.batch)
-    if flow.reads_headers:
+    if CE_EXTENSIONS in fate.batch.columns.schema.names:
+        for mine, own in zip(stamped, _attributes(fate.batch), strict=True):
+            mine.extend(own)
+    elif flow.reads_headers:
         for mine, row in zip(stamped, fate.batch.origin, strict=True):
             mine.extend(_carried(_headers(fate.batch, row)))
+    for index, _, trace in fate.batch.traced():
+        stamped[index] = [pair for pair in stamped[index] if pair[0] != names.TRACEPARENT]
+        stamped[index].append((names.TRACEPARENT, trace.header(SEND).encode()))
     return stamped
 
 
@@ -113,6 +124,17 @@ def _carried(headers: Headers) -> list[tuple[str, bytes | None]]:
     if names.CE_CORRELATION not in carried and names.CE_ID in given:
         carried[names.CE_CORRELATION] = given[names.CE_ID]
     return list(carried.items())
+
+
+def _attributes(batch: Batch) -> Iterator[list[tuple[str, bytes | None]]]:
+    """What each CloudEvent's own attributes are as headers: its subject, and its extensions but for those that outcomes have themselves."""
+    there = [name for name in ("ce_id", names.CE_SUBJECT, CE_EXTENSIONS) if name in batch.columns.schema.names]
+    for row in batch.columns.select(there).to_pylist(maps_as_pydicts="lossy"):
+        own = {f"ce_{name}": text for name, text in row[CE_EXTENSIONS].items() if f"ce_{name}" not in _OURS and not name.startswith("weft")}
+        own |= {names.CE_SUBJECT: row.get(names.CE_SUBJECT)}
+        own.setdefault(names.CE_CORRELATION, row.get("ce_id"))
+        given = [(names.TRACEPARENT if name == names.CE_TRACEPARENT else name, (text or "").encode()) for name, text in own.items()]
+        yield [pair for pair in given if 0 < len(pair[1]) <= CARRIED_BYTES][:CARRIED_MANY]
 
 
 def _headers(batch: Batch, row: int) -> Headers:

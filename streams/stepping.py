@@ -1,10 +1,10 @@
 """Takes a batch through a flow's steps and says what became of each row; a row that breaks a step is found and ends alone."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,8 @@ from processors.flow.compiled import Flow
 from processors.step import Batch, Intake, Leave, Rows, Signal, State, Step, Stepped
 from schemas.errors import UnreachableError, WeftError
 from schemas.vocabulary import Reason, Verdict
+from streams.calls import listening
+from streams.watch import Timing
 
 TRACE_CHARS = 2_000
 
@@ -30,15 +32,6 @@ class States(Protocol):
         """What this batch made of it."""
 
 
-class Timing(NamedTuple):
-    """One run of one step."""
-
-    step: str
-    rows: int
-    seconds: float
-    counts: Mapping[str, float]
-
-
 @dataclass(frozen=True, slots=True)
 class Fate:
     """Rows that ended together, as they were when they did."""
@@ -54,6 +47,10 @@ class Fate:
     def why(self, row: int) -> str:
         """The sentence of one row."""
         return self.sentences[row] if self.sentences is not None else self.sentence
+
+    def within(self, intake: Intake) -> "Fate":
+        """The same of the same records, of which more is known."""
+        return replace(self, batch=replace(self.batch, intake=intake))
 
     def part(self, rows: Rows, **changes: object) -> "Fate":
         """Some of the rows, perhaps with another verdict."""
@@ -95,8 +92,10 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gat
             await gate.enter(index)
         if len(batch):
             began = perf_counter()
-            stepped = await _run(step, batch, states.get((flow.ident, index)), wait)
-            journey.timings.append(Timing(step.name, len(batch), perf_counter() - began, stepped.counts))
+            with listening(step.name, batch) as calls:
+                stepped = await _run(step, batch, states.get((flow.ident, index)), wait)
+            took = perf_counter() - began
+            journey.timings.append(Timing(step.name, index, len(batch), began, took, stepped.counts, stepped.readings, calls))
             journey.fates += (_fate(batch, index, leave) for leave in stepped.leaves)
             journey.signals += (replace(signal, step=step.name) for signal in stepped.signals)
             batch = stepped.batch
@@ -166,7 +165,8 @@ def _joined(first: Stepped, second: Stepped, middle: int) -> Stepped:
     for name, count in second.counts.items():
         counts[name] = counts.get(name, 0.0) + count
     leaves = (*first.leaves, *(replace(leave, rows=leave.rows + middle) for leave in second.leaves))
-    return Stepped(_concatenated(first.batch, second.batch), leaves, second.state, (*first.signals, *second.signals), counts)
+    signals, readings = (*first.signals, *second.signals), (*first.readings, *second.readings)
+    return Stepped(_concatenated(first.batch, second.batch), leaves, second.state, signals, counts, readings)
 
 
 def _concatenated(first: Batch, second: Batch) -> Batch:

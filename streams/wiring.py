@@ -35,7 +35,7 @@ from streams.parts import Bounds, LaneParts
 from streams.settings import Settings
 from streams.slot import Slot, samples_socket
 from streams.tables import IN_PROCESS
-from streams.watch import Watch
+from streams.watch import UNWATCHED, Watch
 
 LOGGER = logging.getLogger("weft.worker")
 BOUNDS = Bounds(drain_s=6.0)  # a worker that is told to end has ten seconds for all of it
@@ -92,7 +92,7 @@ def endpoint(settings: Settings, address: str) -> GrpcEndpoint:
         raise UsageError(f"serve.ca can't be read: {error.strerror}: {ca}", "it must be a PEM file") from error
 
 
-def flows_of(parts: Fabric, control: Control, watch: Watch) -> tuple[Sequence[Flow], Sequence[Topics]]:
+def flows_of(parts: Fabric, control: Control, watch: Watch = UNWATCHED) -> tuple[Sequence[Flow], Sequence[Topics]]:
     """Every version of the slot's flow that was applied, compiled, the current one first; and the topics of those that can't be any more.
 
     Raises:

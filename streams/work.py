@@ -12,6 +12,7 @@ from schemas.positions import Position, Source
 from streams.ledger.block import Content
 from streams.ledger.mark import Waiting
 from streams.stepping import Gate, Journey, StateKey
+from streams.watch import Passage
 
 
 class Span(NamedTuple):
@@ -38,6 +39,7 @@ class Prepared:
     contents: Mapping[Source, Content]
     verdicts: Mapping[tuple[str, str, str], int]  # rows by (verdict, reason, rule)
     signals: Sequence[Signal]
+    passages: Sequence[Passage] = ()  # of traced events
 
 
 @dataclass(eq=False, slots=True)
@@ -63,6 +65,10 @@ class Work:
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # prepared, or void
     task: asyncio.Task[None] | None = None
     void: bool = False
+
+    def oldest_ms(self) -> int:
+        """The earliest time stamp of its records."""
+        return min((int(part.timestamps_ms.min()) for part in self.records if len(part)), default=self.fetched_ms)
 
     def passed_event(self, index: int) -> asyncio.Event:
         """Set when this batch has left the step."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from processors.drift import distance
 from processors.drift.reference import Column, Reference, coarse, codes
 from processors.flow.plan import Plan, Site
-from processors.step import Batch, Signal, State, Stepped
+from processors.step import Batch, Reading, Signal, State, Stepped
 from schemas.positions import Source
 
 MIN_WINDOW = 500
@@ -58,6 +58,22 @@ class Window:
     counts: tuple[distance.Counts, ...]
 
 
+class Compared(NamedTuple):
+    """A full window of one partition, and the reference."""
+
+    source: Source
+    column: str
+    psi: float
+    threshold: float
+    ks: float
+    p: float
+
+    def readings(self) -> tuple[Reading, ...]:
+        """As gauges."""
+        figures = {"drift_psi": self.psi, "drift_psi_threshold": self.threshold, "drift_ks": self.ks}
+        return tuple(Reading(name, self.source, self.column, value) for name, value in figures.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """Watches columns against a reference, in windows per consumed partition (a backlog arrives partition by partition)."""
@@ -72,7 +88,7 @@ class Drift:
         """Count each row into its partition's window; compare the windows that are full."""
         coded = [codes(batch.columns.column(column.name), column.edges) for column in self.columns]
         source_of = batch.intake.source[batch.origin]
-        after, signals, full = dict(state), list[Signal](), 0
+        after, compared, full = dict(state), list[Compared](), 0
         for index in np.unique(source_of):
             source = batch.intake.sources[index]
             rows = np.flatnonzero(source_of == index)
@@ -81,13 +97,15 @@ class Drift:
                 now, rows = np.split(rows, [self.window - window.rows])
                 window = self._counted(window, coded, now)
                 if window.rows == self.window:
-                    signals += self._compare(window, source)
+                    compared += (self._compared(column, counts, source) for column, counts in zip(self.columns, window.counts, strict=True))
                     full += 1
                     window = self._empty()
             after[source] = window
-        fill = sum(after[source].rows for source in batch.intake.sources if source in after)
-        counts = {"rows": float(len(batch)), "windows": float(full), "drifts": float(len(signals)), "fill": float(fill)}
-        return Stepped(batch, state=after, signals=tuple(signals), counts=counts)
+        fill = (Reading("drift_window_rows", source, "", float(after[source].rows)) for source in batch.intake.sources if source in after)
+        readings = (*fill, *(reading for one in compared for reading in one.readings()))
+        return Stepped(
+            batch, (), after, tuple(signal for one in compared if (signal := self._signal(one))), {"drift_windows": float(full)}, readings
+        )
 
     def _empty(self) -> Window:
         return Window(0, tuple(np.zeros_like(column.counts) for column in self.columns))
@@ -96,22 +114,21 @@ class Drift:
         new = (np.bincount(values[rows], minlength=len(old)) for values, old in zip(coded, window.counts, strict=True))
         return Window(window.rows + len(rows), tuple(old + more for old, more in zip(window.counts, new, strict=True)))
 
-    def _compare(self, window: Window, source: Source) -> list[Signal]:
-        found = (self._signal(column, counts, source) for column, counts in zip(self.columns, window.counts, strict=True))
-        return [signal for signal in found if signal is not None]
-
-    def _signal(self, column: Watched, counts: distance.Counts, source: Source) -> Signal | None:
-        """A signal where both votes say drift."""
+    def _compared(self, column: Watched, counts: distance.Counts, source: Source) -> "Compared":
         before, after = (np.add.reduceat(side, column.starts) for side in (column.counts, counts))
         psi, threshold = distance.psi(before, after), distance.psi_threshold(before, after, self.threshold)
         ks = distance.ks(column.counts, counts)
-        p = distance.ks_p(ks, int(column.counts.sum()), int(counts.sum()))
-        if psi <= threshold or p >= KS_LEVEL / len(self.columns):
+        return Compared(source, column.name, psi, threshold, ks, distance.ks_p(ks, int(column.counts.sum()), int(counts.sum())))
+
+    def _signal(self, one: "Compared") -> Signal | None:
+        """A signal where both votes say drift."""
+        if one.psi <= one.threshold or one.p >= KS_LEVEL / len(self.columns):
             return None
-        sentence = f"`{column.name}` has moved away from the reference: PSI {psi:.2f} is above {threshold:.2f} over {self.window:,} rows"
-        return Signal(
-            source, "drift", column.name, sentence, {"psi": psi, "threshold": threshold, "ks": ks, "p": p, "rows": float(self.window)}
+        sentence = (
+            f"`{one.column}` has moved away from the reference: PSI {one.psi:.2f} is above {one.threshold:.2f} over {self.window:,} rows"
         )
+        figures = {"psi": one.psi, "threshold": one.threshold, "ks": one.ks, "p": one.p, "rows": float(self.window)}
+        return Signal(one.source, "drift", one.column, sentence, figures)
 
 
 def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:

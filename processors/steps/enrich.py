@@ -20,6 +20,8 @@ from schemas.vocabulary import Reason, Verdict
 
 SHOWN_CHARACTERS = 80
 
+COUNTS = ("lookup_rows", "lookup_keys", "lookup_asked_keys", "lookup_missing_rows", "lookup_malformed_objects")
+
 _VERDICTS = {"dead-letter": Verdict.DEAD_LETTER, "quarantine": Verdict.QUARANTINE, "review": Verdict.REVIEW}
 
 
@@ -71,8 +73,8 @@ class Enrich:
         rows = np.append(at, first + len(asked))[distinct.index]  # a null in a key finds the row of what is missing
         found = pa.concat_batches([*known, answers]).take(pa.array(rows))
         lost = np.flatnonzero(~found.column(FOUND).to_numpy(zero_copy_only=False))
-        counts = {"rows": len(batch), "keys": len(distinct.keys), "asked": len(asked), "missing": len(lost), "malformed": malformed}
-        return self._stepped(self._with(batch, found), distinct, lost, state, {name: float(count) for name, count in counts.items()})
+        figures = (len(batch), len(distinct.keys), len(asked), len(lost), malformed)
+        return self._stepped(self._with(batch, found), distinct, lost, state, dict(zip(COUNTS, map(float, figures), strict=True)))
 
     async def _ask(self, keys: list[str]) -> tuple[pa.RecordBatch, int]:
         """A row per key and one for what is missing."""

@@ -103,7 +103,7 @@ class Infer:
             good = answers(answered.columns)
             parts.append(Part(open_rows[good], _kept(answered, good), depth))
             open_rows = open_rows[~good]
-        counts = {"infer_failed_calls": float(len(said)), "infer_degraded_rows": float(sum(len(part.rows) for part in parts if part.depth))}
+        counts = {"model_failed_calls": float(len(said)), "model_degraded_rows": float(sum(len(part.rows) for part in parts if part.depth))}
         leaves = (self._leave(open_rows, said),) if len(open_rows) else ()
         return Stepped(self._joined(batch, parts), leaves, state, counts=counts)
 

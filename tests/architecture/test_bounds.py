@@ -25,6 +25,7 @@ OWNERS = {
     "redis": ("connectors.redis", "ops.bench.handmade"),
     "ray": ("serving",),
     "prometheus_client": ("streams",),
+    "opentelemetry": ("connectors.telemetry",),
     "onnxruntime": ("serving",),
     "lightgbm": ("serving.training",),
     "sklearn": ("serving.training",),

@@ -76,7 +76,7 @@ async def test_a_timeout_or_an_error_goes_to_the_next_model_and_is_degraded(erro
     assert endpoint.calls == [f"{CHAMPION}@1.0.0", f"{LITE}@1.0.0"]
     assert set(column(stepped, "model")) == {f"{LITE}@1.0.0"}
     assert set(column(stepped, "degraded")) == {True}
-    assert stepped.counts == {"infer_failed_calls": 1.0, "infer_degraded_rows": 20.0}
+    assert stepped.counts == {"model_failed_calls": 1.0, "model_degraded_rows": 20.0}
 
 
 async def test_an_outage_pauses_where_the_flow_says_so() -> None:
@@ -139,7 +139,7 @@ async def test_outputs_of_the_wrong_type_are_the_models_failure_and_not_the_rows
     plan, _ = planned({"model": CHAMPION, "fallback": [RULE]})
     stepped = await plan.build(Parts(NoLookup(), Wordy(), lambda: 0.0, FolderProject(None))).run(batch(rows(5)), {})
     assert column(stepped, "score") == [0.0, 0.0, 1.0, 1.0, 1.0]
-    assert stepped.counts["infer_failed_calls"] == 1.0
+    assert stepped.counts["model_failed_calls"] == 1.0
 
 
 async def test_a_model_that_there_is_not_is_no_failed_rung() -> None:

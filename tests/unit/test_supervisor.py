@@ -21,7 +21,6 @@ from ops.run.supervisor import Plan, sweep
 from ops.run.watching import Tally, Watching
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
-from streams.metrics import Meters, Metric
 from streams.slot import Slot, run_folder
 
 
@@ -197,19 +196,3 @@ def test_folders_of_slots_that_are_no_more_are_swept(tmp_path: Path) -> None:
 def test_a_slot_keeps_its_port_as_long_as_it_is_free(tmp_path: Path) -> None:
     slot = Slot("f", 0, 1, tmp_path)
     assert slot.web_port() == slot.web_port() == slot.kept_port()
-
-
-def test_metrics_are_of_the_closed_vocabulary_and_say_what_was_settled() -> None:
-    first: list[bool] = []
-    meters = Meters("f", lambda: 2_000, lambda signals: None, lambda: first.append(True))
-    meters.settled({("result", "", ""): 3, ("filtered", "filter", "cancelled"): 1}, 0.02, 1_000)
-    meters.settled({}, 0.02, 1_000)
-    assert first == [True]
-    meters.stepped("enrich-plane", 4, 0.001, {"missing": 2})
-    meters.show({Metric.PAUSED: 1.0}, ["infer"], {"m@1": True})
-    text = meters.text().decode()
-    assert 'weft_outcomes_total{flow="f",reason="filter",rule="cancelled",verdict="filtered"} 1.0' in text
-    assert 'weft_step_counts_total{flow="f",step="enrich-plane",what="missing"} 2.0' in text
-    assert 'weft_breaker_open{flow="f",model="m@1"} 1.0' in text
-    families = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
-    assert {name.removesuffix("_total").removesuffix("_created") for name in families} == {str(metric) for metric in Metric}

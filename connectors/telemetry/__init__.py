@@ -1,0 +1,1 @@
+"""Spans on their way out: to a file, or to a collector."""
