@@ -18,7 +18,6 @@ from ops.examples.shelf import SHELF, Example
 from ops.flow.events import read_samples
 from ops.stack import services
 from processors.flow.check import check
-from processors.flow.project import FolderProject
 from processors.flow.spec import FlowFile
 from schemas.contracts import Contract
 from schemas.errors import UsageError
