@@ -1,7 +1,7 @@
 """Makes a drift reference: a stretch of a flow's events, taken through the steps before `drift`, as histograms."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,8 @@ from schemas.errors import FlowError, UsageError
 from schemas.positions import Source
 
 ROWS = 5_000
+SIGNALS = ("drift", "watch")
+"""Words of steps that only look on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def watch(project: FolderProject, flow: str, columns: Sequence[str], reference: 
             _sound_before(checked, ("steps", index))
             spec = Spec.model_validate(own | ({"columns": columns} if columns else {}))
             assert checked.spec is not None  # noqa: S101  since it is sound
-            return Watch(project, flow, checked.spec, spec, _steps(checked, index + 1, spec.columns, project))
+            return Watch(project, flow, checked.spec, spec, steps_before(checked, index + 1, spec.columns, project))
     raise FlowError(f"{checked.page.file} has no drift step" + (f" with the reference `{reference}`" if reference else ""))
 
 
@@ -89,14 +91,18 @@ def _sound_before(checked: Checked, path: tuple[str | int, ...]) -> None:
         checked.sound()
 
 
-def _steps(checked: Checked, count: int, columns: Sequence[str], project: FolderProject) -> tuple[Step, ...]:
-    """The steps before, but those that ask a service, and those that need what these would give."""
+def steps_before(checked: Checked, count: int, columns: Iterable[str], project: FolderProject) -> tuple[Step, ...]:
+    """The first steps of a flow, but those that ask a service, and those that need what these would give. They must give these columns.
+
+    Raises:
+        UsageError: a column can't be had without another service.
+    """
     parts = Parts(MemoryLookup(), FixedScore(0.0), time.monotonic, project)
     there: set[str] = set()
     steps, skipped = [], dict[str, str]()
     for placed in checked.placed[:count]:
         plan = placed.plan
-        if plan.pauses or not plan.needs <= there or placed.word == "drift":
+        if plan.pauses or not plan.needs <= there or placed.word in SIGNALS:
             skipped |= dict.fromkeys(plan.gives, plan.name)
             continue
         there |= plan.gives.keys()
@@ -104,7 +110,7 @@ def _steps(checked: Checked, count: int, columns: Sequence[str], project: Folder
     for column in columns:
         if column not in there:
             why = f"step {skipped[column]} gives it, and asks a service" if column in skipped else "no step before gives it"
-            raise UsageError(f"there is no reference of `{column}`: {why}")
+            raise UsageError(f"`{column}` can't be had from the events alone: {why}")
     return tuple(steps)
 
 
@@ -120,7 +126,7 @@ async def make(watched: Watch, intakes: AsyncIterator[Intake], stretch: Stretch)
     found: Mapping[str, list[pa.Array]] = {name: [] for name in watched.drift.columns}
     rows = 0
     async for taken in intakes:
-        columns = await _through(watched.steps, taken)
+        columns = await through(watched.steps, taken)
         if time_column is not None:
             columns = columns.filter(stretch.holds(columns.column(time_column)))
         rows += columns.num_rows
@@ -136,7 +142,7 @@ async def make(watched: Watch, intakes: AsyncIterator[Intake], stretch: Stretch)
     return Reference(flow=watched.flow, time_from=next(said), time_to=next(said), rows=rows, columns=described)
 
 
-async def _through(steps: Sequence[Step], taken: Intake) -> pa.RecordBatch:
+async def through(steps: Sequence[Step], taken: Intake) -> pa.RecordBatch:
     """The columns of the rows that go through all steps."""
     rows = np.arange(len(taken), dtype=np.int64)
     batch = Batch(pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([]))), rows, taken)
@@ -167,10 +173,11 @@ async def from_topic(watched: Watch, reader: Reader) -> AsyncIterator[Intake]:
     topic = watched.spec.input.topic
     for partition in range(await reader.partitions(topic)):
         async for records in reader.read(Source(topic, partition)):
-            yield _intake(records)
+            yield intake_of(records)
 
 
-def _intake(records: Records) -> Intake:
+def intake_of(records: Records) -> Intake:
+    """As if they had been fetched."""
     zeros = np.zeros(len(records), np.int16)
     return Intake(
         (records.source,), zeros, records.offsets, records.timestamps_ms, records.keys, records.values, records.headers, fetched_ms=0

@@ -96,8 +96,8 @@ def test_the_same_events_give_the_same_file_and_the_flow_then_reads_it(project: 
     [
         (["--events", "nowhere.ndjson"], "nowhere.ndjson can't be read"),
         (["--from", "monday"], "--from monday is no time"),
-        (["--columns", "plane_seats"], "there is no reference of `plane_seats`: step enrich-plane gives it, and asks a service"),
-        (["--columns", "nothing"], "there is no reference of `nothing`: no step before gives it"),
+        (["--columns", "plane_seats"], "`plane_seats` can't be had from the events alone: step enrich-plane gives it, and asks a service"),
+        (["--columns", "nothing"], "`nothing` can't be had from the events alone: no step before gives it"),
         (["--name", "other"], "has no drift step with the reference `other`"),
     ],
 )
