@@ -62,9 +62,8 @@ def read_csv(path: Path) -> Csv:
                 names = _header(path, begins, cells)
             elif cells:  # an empty line is none
                 if len(cells) != len(names):
-                    raise UsageError(
-                        f"{path}:{begins}: this row has {len(cells)} cells, the header {len(names)}", "Quote cells with commas."
-                    )
+                    sentence = f"{path}:{begins}: this row has {len(cells)} cells, the header {len(names)}"
+                    raise UsageError(sentence, f'A cell with `{delimiter}` in it needs quotes: "a{delimiter} b".')
                 lines.append(begins)
                 rows.append(tuple(cell.strip() for cell in cells))
             begins = reader.line_num + 1
@@ -96,7 +95,7 @@ def _text(path: Path) -> str:
 def _first_line(path: Path, text: str) -> str:
     found = next((line for line in io.StringIO(text) if line.strip()), "")
     if not any(delimiter in found for delimiter in DELIMITERS):
-        raise UsageError(f"{path} has one column only: `{found[:60]}`", "Separate cells with commas, semicolons or tabs.")
+        raise UsageError(f"{path} has one column only: `{found.strip()[:60]}`", "Separate cells with commas, semicolons or tabs.")
     return found
 
 
@@ -161,7 +160,9 @@ def _columns(found: Csv, contract: Contract) -> dict[str, tuple[int, Read]]:
 
 
 def _reading(field: Field) -> Read:
-    kind, nullable = field.kind.plain, field.kind.nullable
+    kind, nullable = field.kind.arrow, field.kind.nullable
+    if pa.types.is_dictionary(kind):  # an enum
+        kind = kind.value_type
     text = bool(pa.types.is_string(kind))
     parse = _parser(kind)
 

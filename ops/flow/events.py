@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from ops.flow.csv_file import events, read_csv
 from processors.flow.spec import FlowFile
 from processors.step import Intake
 from schemas.codecs.cloudevents import AVRO_ENVELOPE, JSON_ENVELOPE
@@ -45,7 +46,8 @@ def read_samples(path: Path, spec: FlowFile, contract: Contract) -> Sequence[Sam
     encode = _Encoder(spec, contract)
     try:
         with path.open("rb") as start:
-            lines = _avro_records(path) if start.read(4) == b"Obj\x01" else _json_lines(path)
+            avro = start.read(4) == b"Obj\x01"
+        lines = _avro_records(path) if avro else events(read_csv(path), contract) if path.suffix in (".csv", ".tsv") else _json_lines(path)
         found = []
         for number, event in lines:
             try:

@@ -13,6 +13,9 @@ Role = Literal["id", "time", "number", "category", "left out"]
 
 MOST_WORDS = 60
 """A text column with more different words is no category."""
+AVRO_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TAKEN = frozenset({"decision", "score", "model", "degraded", "rule"})
+"""What the flow's steps give: no column of the events may be named so."""
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # 00123 is a code and stays text
 _INT64 = 2**63
 _ID = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|ref|reference|code)$")
@@ -53,7 +56,17 @@ class Column:
 def avro_name(header: str) -> str:
     """The nearest Avro name."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", header).strip("_").lower() or "column"
-    return f"c_{name}" if name[0].isdigit() else name
+    return f"c_{name}" if name[0].isdigit() else f"given_{name}" if name in TAKEN else name
+
+
+def is_name(header: str) -> bool:
+    """Whether a column can keep its name."""
+    return AVRO_NAME.fullmatch(header) is not None and not is_taken(header)
+
+
+def is_taken(header: str) -> bool:
+    """Whether a step gives a column of that name."""
+    return header in TAKEN
 
 
 def columns_of(found: Csv, names: Mapping[str, str], target: str) -> list[Column]:

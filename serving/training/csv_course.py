@@ -10,6 +10,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from schemas.errors import FailedError
@@ -28,6 +29,7 @@ _SEED = 7
 _FOLDS = 5
 _TUNED_ROWS = 40_000  # so many are enough to choose a threshold by
 _LOW_BITS = np.uint32(0xFFFFFF00)
+_TOO_GOOD = 0.99  # AUC of one column alone
 _NEAR = 0.03  # the share of events that is near enough to the border to be asked about
 
 Label = npt.NDArray[np.int64]
@@ -131,6 +133,17 @@ def train_csv(lesson: Lesson, into: Path, progress: Callable[[str], None]) -> tu
         hint = "Is there a column that knows more? To go on all the same, add --accept-weak-model."
         raise FailedError(f"the columns hardly tell {lesson.asked}: {manifest.approval.why}", hint)
     return manifest, course.border
+
+
+def suspects(lesson: Lesson) -> list[str]:
+    """Inputs that alone tell the answer: they may not be known yet when the event comes."""
+    found = []
+    for name in lesson.numbers.column_names:
+        values = np.nan_to_num(np.asarray(lesson.numbers[name].to_numpy(), np.float64), nan=-1e300)
+        auc = float(roc_auc_score(lesson.label, values))
+        if max(auc, 1 - auc) > _TOO_GOOD:
+            found.append(name)
+    return found
 
 
 def _learn(trees: int, leaves: int, matrix: Matrix, label: Label) -> Learnt:
