@@ -1,7 +1,7 @@
 """Which events are traced, and the names of their traces and spans in W3C trace context: all from the position, so that a redo agrees.
 
-A pass of a traced event is one span. The parent of pass 0 is the span that the producer sent, if it sent one and the flow reads headers;
-that of a later pass is the span that wrote the record which waited.
+A pass of a traced event is one span. The parent of pass 0 is the span that the producer named in its header, if it did; that of a later
+pass is the span that wrote the record which waited.
 """
 
 import re

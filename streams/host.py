@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
@@ -206,12 +207,18 @@ class LaneHost(mode.Service):
 
 def die(slot: Slot, error: Exception, started: bool = True) -> NoReturn:
     """End the process now: whoever starts it again begins from what is committed."""
-    known = isinstance(error, WeftError)
-    code = error.exit_code if isinstance(error, WeftError) and not started else Exit.FAILED
-    sentence = str(error) or type(error).__name__
-    LOGGER.error("ended by %s: %s", type(error).__name__, sentence, exc_info=None if known else error)
-    fault = {"sentence": sentence, "hint": getattr(error, "hint", ""), "kind": type(error).__name__, "code": int(code), "at": time.time()}
+    code, sentence, hint = Exit.FAILED, str(error), ""
+    if isinstance(error, WeftError):
+        code, hint = Exit.FAILED if started else error.exit_code, error.hint
+        LOGGER.error("ended by %s: %s", type(error).__name__, sentence)
+    else:
+        LOGGER.error("ended by %s; its words are in %s", type(error).__name__, slot.words_file, exc_info=error)
+        sentence = f"{type(error).__name__}; its words are in {slot.words_file}"
+    fault = {"sentence": sentence or type(error).__name__, "hint": hint, "kind": type(error).__name__, "code": int(code), "at": time.time()}
     slot.folder.mkdir(parents=True, exist_ok=True)
+    slot.words_file.unlink(missing_ok=True)
+    slot.words_file.touch(0o600)
+    slot.words_file.write_text("".join(traceback.format_exception(error)))
     slot.fault_file.write_text(json.dumps(fault))
     end(code)
 

@@ -39,6 +39,11 @@ class Slot:
         return self.folder / "fault.json"
 
     @property
+    def words_file(self) -> Path:
+        """What was raised then, in full: may quote an event, so only its user reads it."""
+        return self.folder / "fault.txt"
+
+    @property
     def worked_file(self) -> Path:
         """The process id of the last worker that settled a batch."""
         return self.folder / "worked"

@@ -13,6 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -145,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--flow", required=True)
     parser.add_argument("--slot", type=int, required=True, help="from 0")
     parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
+    parser.add_argument("--unmeasured", action="store_true", help="no metrics and no spans; so a benchmark tells what they cost")
     parser.add_argument("--log", type=Path, help="a file to log into; else standard error")
     asked = parser.parse_args(arguments)
     if asked.log is not None:
@@ -152,9 +154,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     log_to_stderr()
     keep_pandas_out()
     settings = load()
+    log_to_stderr(settings.log_format)
     slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
-        parts = fabric(slot, settings)
+        parts = replace(fabric(slot, settings), measured=not asked.unmeasured)
     except WeftError as error:
         die(slot, error, started=False)
     run(parts, SystemClock().now_ms() - round(age_s() * 1000))

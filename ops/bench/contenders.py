@@ -80,15 +80,16 @@ class Weft:
     """One worker of the flow departure-delays. Its small model is in the worker itself, so without the call to Serve, or on Serve."""
 
     served: bool = False
+    measured: bool = True  # with metrics and spans, as it ships
 
     @property
     def name(self) -> str:
         """As it is told."""
-        return "Weft, with Serve" if self.served else "Weft"
+        return "Weft" + (", with Serve" if self.served else "") + ("" if self.measured else ", unmeasured")
 
     def group(self, turn: int) -> str:
         """Its consumer group in that round: the flow's name."""
-        return f"bench-{'served' if self.served else 'weft'}-{turn}"
+        return f"bench-{'served' if self.served else 'weft' if self.measured else 'unmeasured'}-{turn}"
 
     def flow_file(self, turn: int, shipped: str) -> str:
         """The shipped flow under this round's name and topics, asking the small model first."""
@@ -107,5 +108,5 @@ class Weft:
 
     def start(self, course: Course, turn: int) -> subprocess.Popen[bytes]:
         """Run it."""
-        worker = ["streams.worker", "--flow", self.group(turn), "--slot", "0", "--of", "1"]
+        worker = ["streams.worker", "--flow", self.group(turn), "--slot", "0", "--of", "1", *([] if self.measured else ["--unmeasured"])]
         return course.start(self.group(turn), worker, course.serve if self.served else IN_PROCESS)

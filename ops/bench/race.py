@@ -1,6 +1,8 @@
 """The lane's benchmark: Weft and the hand-written loop do the same job on the same broker and events, in alternating rounds."""
 
 import asyncio
+import contextlib
+import http.client
 import shutil
 import statistics
 import tempfile
@@ -30,12 +32,17 @@ from serving.training.learners import LEARNERS
 from serving.training.train import train
 from streams.ledger.key import LogKey
 from streams.settings import Settings
+from streams.slot import Slot
 
 MODEL = "arrival-delay-lite"
 STALLED_S = 240.0
 LOOK_S = 0.02
 
+SCRAPE_S = 2.0
+
 Say = Callable[[str], None]
+Contender = Weft | Handmade
+HANDMADE = Handmade()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +58,38 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All laps, and how a contender's speed compares with the loop's."""
+    """All laps, and how a contender's speed compares with another's."""
 
     events: int
     laps: tuple[Lap, ...]
 
-    def ratios(self, contender: Weft) -> list[float]:
-        """To the loop in the same round, by round."""
+    def ratios(self, contender: Weft, to: Contender = HANDMADE) -> list[float]:
+        """To the other's in the same round, by round."""
         speed: dict[int, dict[str, float]] = {}
         for lap in self.laps:
             speed.setdefault(lap.turn, {})[lap.name] = lap.events_s
-        return [laps[contender.name] / laps[Handmade().name] for laps in speed.values()]
+        return [laps[contender.name] / laps[to.name] for laps in speed.values()]
 
-    def ratio(self, contender: Weft) -> float:
+    def ratio(self, contender: Weft, to: Contender = HANDMADE) -> float:
         """The median."""
-        return statistics.median(self.ratios(contender))
+        return statistics.median(self.ratios(contender, to))
 
 
-def race(events: int, rounds: int, serve: bool, say: Say) -> Outcome:
-    """Run it in a folder and on a stack of its own, which are gone afterwards. `serve`: also with the model on Ray Serve."""
+def race(events: int, rounds: int, contenders: Sequence[Contender], say: Say) -> Outcome:
+    """Run it in a folder and on a stack of its own, which are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="weft-bench-"))
     settings = Settings(project=folder / "project", data=folder / "data")
     stack = LocalStack(settings)
     try:
-        runners = (Weft(), Weft(served=True)) if serve else (Weft(),)
+        runners = [contender for contender in contenders if isinstance(contender, Weft)]
+        serve = any(runner.served for runner in runners)
         _project(folder / "project", runners, rounds, say)
         say("starting Kafka, Redis and Ray Serve" if serve else "starting Kafka and Redis")
         stack.up(only=() if serve else ("kafka", "redis"))
         at = stack.addresses()
         course = Course(at["bootstrap"], at["redis"], at["serve"] if serve else "", folder)
         LogKey.create(settings.log_key_file)
-        return asyncio.run(_laps(course, settings, events, runners, rounds, say))
+        return asyncio.run(_laps(course, settings, events, contenders, rounds, say))
     finally:
         stack.down()
         shutil.rmtree(folder, ignore_errors=True)
@@ -99,7 +107,7 @@ def _project(folder: Path, runners: Sequence[Weft], rounds: int, say: Say) -> No
         train([LEARNERS[MODEL]], folder / "models", say)
 
 
-async def _laps(course: Course, settings: Settings, events: int, runners: Sequence[Weft], rounds: int, say: Say) -> Outcome:
+async def _laps(course: Course, settings: Settings, events: int, contenders: Sequence[Contender], rounds: int, say: Say) -> Outcome:
     kafka = KafkaSettings(course.bootstrap)
     admin = KafkaAdmin(kafka)
     await admin.create([Topic(INPUT, PARTITIONS), *Handmade().topics(0)])
@@ -107,11 +115,10 @@ async def _laps(course: Course, settings: Settings, events: int, runners: Sequen
     await _produce(kafka, course.redis, events)
     laps = []
     for turn in range(rounds):
-        for runner in runners:
+        for runner in (contender for contender in contenders if isinstance(contender, Weft)):
             applying = Applying(settings, FolderProject(settings.project_folder), runner.group(turn), PARTITIONS, False)
             await run_apply(applying, await plan_only(applying))
-        order: Sequence[Weft | Handmade] = (*runners, Handmade()) if turn % 2 else (Handmade(), *runners)
-        for contender in order:
+        for contender in reversed(contenders) if turn % 2 else contenders:
             lap = await _lap(contender, course, turn, events)
             figures = f"{lap.events_s:>9,.0f} events/s  {lap.cpu_us:5.1f} us CPU/event  {lap.peak_bytes >> 20:4} MB"
             say(f"round {turn + 1}: {lap.name:18} {figures}")
@@ -136,12 +143,13 @@ async def _produce(kafka: KafkaSettings, redis: str, events: int) -> None:
         await lookup.close()
 
 
-async def _lap(contender: Weft | Handmade, course: Course, turn: int, events: int) -> Lap:
+async def _lap(contender: Contender, course: Course, turn: int, events: int) -> Lap:
     """From the first commit that is seen to the last: what a start costs is not in it."""
     sources = [Source(INPUT, partition) for partition in range(PARTITIONS)]
     committed = CommittedOffsets(KafkaSettings(course.bootstrap), contender.group(turn), sources)
     process = contender.start(course, turn)
     watched = psutil.Process(process.pid)
+    scraping = asyncio.create_task(_scraped(Slot(contender.group(turn), 0, 1, course.folder / "data")))
     first, peak, began, began_cpu, started = 0, 0, 0.0, 0.0, time.perf_counter()
     try:
         while (done := await committed.total()) < events:
@@ -154,9 +162,24 @@ async def _lap(contender: Weft | Handmade, course: Course, turn: int, events: in
         seconds, cpu = time.perf_counter() - began, _cpu_s(watched) - began_cpu
         return Lap(contender.name, turn, (done - first) / seconds, cpu / (done - first) * 1e6, peak)
     finally:
+        scraping.cancel()
         process.kill()
         process.wait()
         await committed.close()
+
+
+async def _scraped(slot: Slot) -> None:
+    """Read its metrics as Prometheus would; who is not measured, or has none, is read in vain."""
+    while True:
+        await asyncio.sleep(SCRAPE_S)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            await asyncio.to_thread(_scrape, slot.kept_port())
+
+
+def _scrape(port: int | None) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SCRAPE_S)) as connection:
+        connection.request("GET", "/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+        connection.getresponse().read()
 
 
 def _cpu_s(process: psutil.Process) -> float:

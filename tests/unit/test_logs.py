@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from streams.logs import JsonLines, Sparing
+from schemas.errors import FailedError
+from streams.logs import JsonLines, Sparing, TextLines
 
 KAFKA = "%s [%s] %s"  # every line of librdkafka has this one template
 REFUSED = ("FAIL", "rdkafka#consumer-%d", "127.0.0.1:9/bootstrap: Connection refused (after %dms in state CONNECT)")
@@ -85,3 +86,49 @@ def test_a_line_held_back_alone_left_none_out(log: Log) -> None:
     log.say("once")
     log.handler.close()
     assert [line.get("left_out", 0) for line in log.lines()] == [0, 0]
+
+
+SECRET = "Mrs Smith, card 4111"
+
+
+def failed(error: Exception) -> logging.LogRecord:
+    """A record as `LOGGER.warning("%s failed", error, exc_info=error)` makes it."""
+    try:
+        try:
+            raise KeyError(SECRET)
+        except KeyError as before:
+            raise error from before
+    except Exception as raised:
+        return logging.LogRecord(
+            "weft.worker", logging.WARNING, "", 0, "%s failed", (raised,), (type(raised), raised, raised.__traceback__)
+        )
+
+
+@pytest.mark.parametrize("lines", [JsonLines, TextLines])
+@pytest.mark.parametrize("error", [ValueError(SECRET), ExceptionGroup(SECRET, [ValueError(SECRET)])])
+def test_words_that_may_quote_an_event_are_not_logged(lines: type[logging.Formatter], error: Exception) -> None:
+    line = lines().format(failed(error))
+    assert SECRET not in line
+    assert f"{type(error).__name__} failed" in line
+    assert "in failed" in line
+    assert "KeyError" in line
+
+
+def test_what_asyncio_shows_of_a_lost_exception_is_not_logged() -> None:
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, f"Task exception was never retrieved\nexception={SECRET!r}", (), None)
+    assert json.loads(JsonLines().format(record))["says"] == "Task exception was never retrieved"
+
+
+@pytest.mark.parametrize("lines", [JsonLines, TextLines])
+def test_weft_s_own_words_are_logged(lines: type[logging.Formatter]) -> None:
+    assert "the broker is away failed" in lines().format(failed(FailedError("the broker is away")))
+
+
+def test_lines_for_people_say_how_many_were_left_out(log: Log) -> None:
+    log.handler.setFormatter(TextLines())
+    for _ in range(5):
+        log.say("it is away")
+    log.handler.close()
+    first, last = log.stream.getvalue().splitlines()
+    assert first.endswith("warning aiokafka: it is away")
+    assert last.endswith("it is away (3 like it left out)")
