@@ -30,6 +30,9 @@ from schemas.positions import Source
 
 T = TypeVar("T")
 
+KEPT: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
+"""What says how long a topic keeps its records, and Kafka's own defaults."""
+
 _PAUSE_S = 0.02  # before the same question again
 _UNKNOWN_S = 3.0  # how long a topic must stay unknown to count as missing
 
@@ -43,6 +46,11 @@ class Topic:
     configs: Mapping[str, str] = field(default_factory=dict)
     topic_id: str = ""
     replication: int = -1
+    defaults: Mapping[str, str] = field(default_factory=dict)  # the cluster's, of KEPT
+
+    def kept(self, name: str) -> str:
+        """One of KEPT as it is in force."""
+        return self.configs.get(name) or self.defaults.get(name) or KEPT[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +90,15 @@ class KafkaAdmin:
             return {}
         topics = await self._each("describing topics", self._cluster.describe_topics(TopicCollection(there), **self._patience()))
         configs = await self._configs(there)
-        own = {topic: {name: entry.value for name, entry in found.items() if _is_own(entry)} for topic, found in configs.items()}
         return {
-            name: Topic(name, len(topic.partitions), own[name], str(topic.topic_id), len(topic.partitions[0].replicas))
+            name: Topic(
+                name,
+                len(topic.partitions),
+                {key: entry.value for key, entry in configs[name].items() if _is_own(entry)},
+                str(topic.topic_id),
+                len(topic.partitions[0].replicas),
+                {key: entry.value for key, entry in configs[name].items() if key in KEPT and not _is_own(entry)},
+            )
             for name, topic in topics.items()
         }
 

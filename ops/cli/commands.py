@@ -30,6 +30,7 @@ COMMANDS = (
     Row("stop", "ops.cli.run:stop", "End the run of a flow in order; nothing is lost.", "Flows"),
     Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
     Row("init", "ops.cli.init:init", "Make a project folder of your own, from a CSV file or an example.", "Flows"),
+    Row("disk", "ops.cli.disk:disk", "Show how much disk a flow's topics take, and for how long.", "Flows"),
     Row("flow", "ops.cli.flow:app", "Check, list, show, test and apply flows.", "Flows"),
     Row("schema", "ops.cli.schema:app", "List, show and check the contracts of events; keep and register versions.", "Flows"),
     Row("produce", "ops.cli.produce:produce", "Send events to a flow's input topic.", DAILY),

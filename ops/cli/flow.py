@@ -225,3 +225,6 @@ def _say_plan(plan: Any) -> None:
         was = configs or ", ".join(f"was {key} {value}" for key, value in change.was.items())
         rows.append((Text(change.kind, style="bold"), change.name, str(change.partitions or ""), was))
     table(("do", "what", "partitions", "settings"), rows)
+    for change in plan.changes:
+        if change.why:
+            say(f"{change.name}: {change.why}")

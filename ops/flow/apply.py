@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from connectors.kafka.admin import Topic
+from connectors.kafka.admin import KEPT, Topic
 from connectors.log import Outgoing, Publisher, Reader
+from ops.flow.retention import Retention, retentions
 from ops.flow.wanted import Basis, own, wanted
 from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle, applied_key
 from processors.flow.spec import FlowFile
@@ -39,10 +40,12 @@ class Change:
     partitions: int = 0
     configs: Mapping[str, str] = field(default_factory=dict)
     was: Mapping[str, str] = field(default_factory=dict)
+    why: str = ""
 
     def as_json(self) -> dict[str, object]:
         """As plain values."""
-        return {"kind": self.kind, "name": self.name, "partitions": self.partitions, "configs": dict(self.configs), "was": dict(self.was)}
+        said: dict[str, object] = {"configs": dict(self.configs), "was": dict(self.was), "why": self.why}
+        return {"kind": self.kind, "name": self.name, "partitions": self.partitions, **said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,15 @@ async def make_plan(
     applied = await read_applied(reader) if CONTROL_TOPIC in there else Applied()
     _require_fixed(spec, applied)
     source = there.get(names.input)
-    if source is not None and "compact" in source.configs.get("cleanup.policy", ""):
+    if source is not None and "compact" in source.kept("cleanup.policy"):
         sentence = f"{names.input} is compacted: records that it drops could never be proven"
         raise UsageError(sentence, "Use an input topic with cleanup.policy=delete.")
     changes: list[Change] = []
-    for topic in wanted(spec, Basis.of(source, partitions, spec.limits.value_bytes)):
+    basis = Basis.of(source, partitions, spec.limits.value_bytes)
+    rules = retentions(spec, basis)
+    for topic in wanted(spec, basis):
         is_own = topic.name in own(spec)
-        changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, mine=topic.name != names.input)
+        changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, rules.get(topic.name))
     return ApplyPlan(made, (*changes, *_store(made, applied)))
 
 
@@ -100,20 +105,23 @@ async def carry_out(plan: ApplyPlan, cluster: Cluster, publisher: Publisher) -> 
         await publisher.publish(Outgoing(CONTROL_TOPIC, keys, values, partition=0))
 
 
-def _changes(topic: Topic, found: Topic | None, is_own: bool, accept_new_trees: bool, mine: bool) -> list[Change]:
+def _changes(topic: Topic, found: Topic | None, is_own: bool, accept_new_trees: bool, rule: Retention | None) -> list[Change]:
+    """What to do about a topic. The input has no rule: it is not ours to alter."""
     if found is None:
         return [Change("create", topic.name, topic.partitions, topic.configs)]
     changes = []
     if is_own and found.partitions != topic.partitions:
         changes.append(_growth(topic, found, accept_new_trees))
-    differing = {name: value for name, value in topic.configs.items() if found.configs.get(name, _DEFAULTS.get(name)) != value}
-    if mine and differing:
-        was = {name: found.configs.get(name, _DEFAULTS.get(name, "")) for name in differing}
-        changes.append(Change("alter", topic.name, found.partitions, differing, was))
+    if rule is None:
+        return changes
+    wrong = rule.wrong(found)
+    differing = {
+        name: value for name, value in topic.configs.items() if name in wrong or (name not in KEPT and found.configs.get(name) != value)
+    }
+    if differing:
+        was = {name: found.kept(name) if name in KEPT else found.configs.get(name, "") for name in differing}
+        changes.append(Change("alter", topic.name, found.partitions, differing, was, "; ".join(dict.fromkeys(wrong.values()))))
     return changes
-
-
-_DEFAULTS: Mapping[str, str] = {"cleanup.policy": "delete", "retention.bytes": "-1"}
 
 
 def _growth(topic: Topic, found: Topic, accept_new_trees: bool) -> Change:

@@ -29,9 +29,8 @@ class Basis:
         """Of the topic as it is, else as it will be made: values above the flow's limit must get in, to become dead letters."""
         if topic is None:
             return cls(partitions, DEFAULT_RETENTION_MS, max(DEFAULT_MESSAGE_BYTES, 2 * value_bytes + HEADROOM_BYTES))
-        configs = topic.configs
-        retention_ms = int(configs.get("retention.ms", DEFAULT_RETENTION_MS))
-        return cls(topic.partitions, retention_ms, int(configs.get("max.message.bytes", DEFAULT_MESSAGE_BYTES)))
+        retention_ms = int(topic.kept("retention.ms"))
+        return cls(topic.partitions, retention_ms, int(topic.configs.get("max.message.bytes", DEFAULT_MESSAGE_BYTES)))
 
 
 def wanted(spec: FlowFile, basis: Basis) -> Sequence[Topic]:
@@ -39,9 +38,9 @@ def wanted(spec: FlowFile, basis: Basis) -> Sequence[Topic]:
 
     The ledger lives at least as long as the input, the input at least as long as dead letters; what waits lives longer than it may wait.
     """
-    names, limits, same = topics_of(spec), spec.limits, basis.partitions
+    names, same = topics_of(spec), basis.partitions
     outcome = _kept(basis.retention_ms) | _room(basis.message_bytes + HEADROOM_BYTES)
-    waits_ms = int(max(limits.review, limits.deadline, *limits.retries, 0) * 1_000) + DAY_MS
+    waits_ms = waits(spec)
     pending_room = _room(2 * basis.message_bytes + HEADROOM_BYTES)  # the original, and the columns made of it
     pending = _kept(_longest(basis.retention_ms, waits_ms)) | pending_room
     return (
@@ -57,6 +56,12 @@ def wanted(spec: FlowFile, basis: Basis) -> Sequence[Topic]:
         Topic(names.checkpoints, 1, _kept(FOREVER)),
         Topic(CONTROL_TOPIC, 1, COMPACTED),
     )
+
+
+def waits(spec: FlowFile) -> int:
+    """How long a record on `.resume` or `.retry.*` must live at least to outlast what it waits for, in ms."""
+    limits = spec.limits
+    return int(max(limits.review, limits.deadline, *limits.retries, 0) * 1_000) + DAY_MS
 
 
 def own(spec: FlowFile) -> frozenset[str]:

@@ -157,6 +157,45 @@ async def test_a_changed_setting_is_shown_with_what_it_was_and_the_input_is_left
     await cluster.alter("flights.departures", {"retention.bytes": "1000"})
     (change,) = (await planned(cluster, project)).changes
     assert (change.kind, change.name, change.was) == ("alter", "small.ledger", {"retention.ms": "1"})
+    assert change.why == "it keeps records 1 ms: the input keeps them 7 d, and the ledger must prove them as long"
+
+
+@pytest.mark.parametrize(
+    ("topic", "said", "wrong"),
+    [
+        ("small.ledger", {"retention.ms": "-1"}, None),  # longer than asked for is nobody's mistake
+        ("small.ledger", {"retention.ms": "604800000"}, None),
+        ("small.ledger", {"retention.ms": "604799999"}, "must prove them as long"),
+        ("small.ledger", {"retention.bytes": "1000"}, "drops records by size"),
+        ("small.dead-letters", {"retention.ms": "86400000"}, None),
+        ("small.dead-letters", {"retention.ms": "604800001"}, "event must still be there"),
+        ("small.resume", {"retention.ms": "86400000"}, "a row may wait"),
+        ("small.reviews", {"cleanup.policy": "compact,delete"}, "only the last record of each key"),
+        ("small.checkpoints", {"retention.ms": "1"}, "never deleted"),
+        ("flights.small", {"retention.ms": "1"}, None),
+        ("flights.small", {"cleanup.policy": "compact"}, "can't be proven"),
+    ],
+)
+async def test_a_retention_is_changed_only_where_the_proof_needs_it_and_then_with_a_sentence(
+    tmp_path: Path, topic: str, said: Mapping[str, str], wrong: str | None
+) -> None:
+    cluster, project = MemoryCluster(), small(tmp_path)
+    await apply(cluster, project)
+    topic = topics_of(spec_of(project)).result if topic == "flights.small" else topic
+    await cluster.alter(topic, said)
+    changes = (await planned(cluster, project)).changes
+    assert [(change.name, dict(change.was)) for change in changes] == ([(topic, dict(said))] if wrong else [])
+    assert all(wrong in change.why for change in changes if wrong)
+    await apply(cluster, project)
+    assert (await planned(cluster, project)).changes == ()
+
+
+async def test_the_cluster_s_own_default_counts_where_the_input_says_nothing(tmp_path: Path) -> None:
+    cluster, project = MemoryCluster(), small(tmp_path)
+    cluster.topics["flights.departures"] = Topic("flights.departures", 4, defaults={"retention.ms": "-1"})
+    cluster.broker.create("flights.departures", 4)
+    await apply(cluster, project)
+    assert cluster.topics["small.ledger"].kept("retention.ms") == "-1"
 
 
 @pytest.mark.parametrize("retention_ms", [1_000, 86_400_000, 30 * 86_400_000, -1])
