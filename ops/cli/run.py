@@ -135,35 +135,47 @@ def told(watching: Any) -> str:
     return " | ".join([f"{len(statuses)} up", f"{tally.per_s:,.0f}/s", outcomes or "nothing yet", *idle, *paused, *watching.reasons()])
 
 
-def lag(flow: Name, json: Json = False) -> int:
+def lag(
+    flow: Name,
+    everything: Annotated[bool, typer.Option("--all", help="Show the partitions of every topic, also where nothing waits.")] = False,
+    json: Json = False,
+) -> int:
     """Show how far behind a flow is: by partition what is done and where it ends, rows that wait, open reviews.
+
+    Its input is always shown whole; other topics only where something waits in them, unless it's JSON.
 
     Examples:
 
       weft lag departure-delays
 
+      weft lag departure-delays --all
+
       weft lag departure-delays --json
     """
     found = asyncio.run(_lag(flow))
-    rows = [
-        {
-            "topic": behind.source.topic,
-            "partition": behind.source.partition,
-            "kind": behind.kind,
-            "committed": behind.committed,
-            "end": behind.end,
-            "rows": behind.rows,
-            "exact": behind.exact,
-        }
-        for behind in found.partitions
-    ]
     if json:
-        as_json({"flow": flow, "partitions": rows, "reviews": found.reviews})
+        as_json({"flow": flow, "partitions": [_partition(behind) for behind in found.partitions], "reviews": found.reviews})
         return Exit.DONE
+    empty = [] if everything else found.empty()
+    rows = [_partition(behind) for behind in found.partitions if behind.source.topic not in empty]
     table(list(rows[0]), [["-" if cell is None else cell for cell in row.values()] for row in rows])
+    if empty:
+        say(f"Nothing waits in {', '.join(empty)}.", "dim")
     left, waiting = found.rows("input", "resume"), found.rows("retry")
     say(f"{left:,} rows to do, {waiting:,} wait for a retry, {sum(found.reviews.values()):,} reviews are open.")
     return Exit.DONE
+
+
+def _partition(behind: Any) -> dict[str, Any]:
+    return {
+        "topic": behind.source.topic,
+        "partition": behind.source.partition,
+        "kind": behind.kind,
+        "committed": behind.committed,
+        "end": behind.end,
+        "rows": behind.rows,
+        "exact": behind.exact,
+    }
 
 
 async def _lag(flow: str) -> Any:

@@ -36,6 +36,11 @@ class Lag:
         """Left to do, in topics of these kinds."""
         return sum(behind.rows for behind in self.partitions if behind.kind in kinds)
 
+    def empty(self) -> Sequence[str]:
+        """Topics beside the input in which nothing is left to do."""
+        left = {behind.source.topic for behind in self.partitions if behind.rows or behind.kind == "input"}
+        return [topic for topic in dict.fromkeys(behind.source.topic for behind in self.partitions) if topic not in left]
+
 
 async def lag(reader: Reader, topics: Topics, offsets: Mapping[Source, Commit]) -> Lag:
     """Look at every partition that the flow consumes.

@@ -9,7 +9,9 @@ from uuid import uuid4
 import pytest
 
 from ops.cli.main import run
+from ops.run.lag import Behind, Lag
 from processors.flow.project import BUILT_IN
+from schemas.positions import Source
 from schemas.vocabulary import Exit
 from tests.stack import TestStack
 
@@ -81,6 +83,24 @@ def test_a_flow_that_no_worker_runs_has_nothing_to_show(flow: str, told: Callabl
         assert "list" in capsys.readouterr().err
     assert run(["explain", flow, "UA-1"]) == Exit.FAILED
     assert "No decision about UA-1" in capsys.readouterr().err
+
+
+def test_lag_shows_the_input_whole_and_other_topics_only_where_something_waits(
+    flow: str, told: Callable[..., Any], capsys: Capture
+) -> None:
+    every = told("lag", flow)["partitions"]
+    assert {one["topic"] for one in every} > {f"{flow}-events"}
+    for arguments, shown in (([], [one for one in every if one["topic"] == f"{flow}-events"]), (["--all"], every)):
+        assert run(["lag", flow, *arguments]) == Exit.DONE
+        out = capsys.readouterr().out
+        assert sum(line.startswith(flow) for line in out.splitlines()) == len(shown)
+        assert ("Nothing waits in" in out) == (not arguments)
+
+
+def test_a_topic_with_one_row_that_waits_is_shown_with_all_its_partitions() -> None:
+    retry = [Behind(Source("f.retry.1s", partition), "retry", 0, 9, partition, exact=True) for partition in range(2)]
+    rest = [Behind(Source(topic, 0), kind, 0, 0, 0, exact=True) for topic, kind in (("in", "input"), ("f.resume", "resume"))]
+    assert Lag([*rest, *retry], {}).empty() == ["f.resume"]
 
 
 @pytest.mark.parametrize(
