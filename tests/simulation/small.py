@@ -27,7 +27,7 @@ from streams.ledger.key import LogKey
 from streams.ledger.leaf import Leaf, decode
 from streams.ledger.signer import Signer
 from streams.parts import Bounds, LaneParts
-from streams.watch import NoWatch
+from streams.watch import UNWATCHED, Watch
 
 PARTITIONS = 3
 
@@ -113,6 +113,7 @@ class World:
     broker: MemoryBroker = field(default_factory=MemoryBroker)
     lanes: list[Lane] = field(default_factory=list)
     key: LogKey = field(default_factory=LogKey.generate)
+    trace_share: float = 0.0
 
     def __post_init__(self) -> None:
         topics = small_flow().topics
@@ -127,6 +128,7 @@ class World:
         log: MemoryLog | None = None,
         before: Sequence[Flow] = (),
         gone: Sequence[Topics] = (),
+        watch: Watch = UNWATCHED,
         **bounds: Any,
     ) -> Lane:
         publisher = MemoryPublisher(self.broker)
@@ -142,9 +144,10 @@ class World:
                 "weft",
                 SystemClock(),
                 signer,
-                NoWatch(),
+                watch,
                 Bounds(**settings),
                 gone,
+                self.trace_share,
             )
         )
 
