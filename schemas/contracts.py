@@ -57,7 +57,7 @@ class Contract:
         schema = json.loads(text)
         if isinstance(schema, Mapping) and referred:
             try:
-                schema = load_schema(_TOP, repo=_Texts({_TOP: text, **referred}))
+                schema = load_schema(_TOP, repo=_Texts(text, referred))
             except (SchemaParseException, UnknownType, SchemaRepositoryError, RecursionError) as error:
                 raise ValueError(f"this is no Avro schema: {error}") from error
         found = cls.of(schema)
@@ -123,13 +123,14 @@ def built_in() -> Contracts:
 class _Texts(AbstractSchemaRepository):
     """Where names are looked up that a text refers to."""
 
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        self._texts = texts
+    def __init__(self, top: str, texts: Mapping[str, str]) -> None:
+        self._top, self._texts = top, texts
 
     def load(self, name: str) -> Any:
-        if name not in self._texts:
+        found = self._top if name == _TOP else self._texts.get(name)
+        if found is None:
             raise SchemaRepositoryError(f"nobody says what {name} is")
-        return json.loads(self._texts[name])
+        return json.loads(found)
 
 
 class _Folders(AbstractSchemaRepository):

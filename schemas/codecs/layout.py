@@ -239,3 +239,36 @@ def _decimal(schema: Mapping[str, Any], top: bool) -> tuple[pa.DataType, str] | 
     if not top:
         raise ValueError("a decimal inside an array, map or record has no column type")
     return pa.decimal128(precision, scale), "decimal"
+
+
+def require_bounded(schema: Any) -> None:
+    """Refuse a schema by which few bytes may stand for any number of items.
+
+    Raises:
+        ValueError: an array has items that take no bytes: a hostile count would fill the memory.
+    """
+    _bytes(schema, {})
+
+
+def _bytes(schema: Any, names: dict[str, bool]) -> bool:
+    """Whether every value of a type takes a byte at least. Names are full; one that is open holds itself, and is looked at above."""
+    if isinstance(schema, list):
+        return bool([_bytes(branch, names) for branch in schema])  # the branch's number is a byte
+    if isinstance(schema, str):
+        return names.get(schema, schema != "null")
+    match schema["type"]:
+        case "array":
+            if not _bytes(schema["items"], names):
+                raise ValueError("an array of things that take no bytes can't be read")
+            return True
+        case "map":
+            return bool([_bytes(schema["values"], names)])
+        case "record" | "error":
+            names[schema["name"]] = False
+            names[schema["name"]] = any([_bytes(entry["type"], names) for entry in schema["fields"]])
+            return names[schema["name"]]
+        case "enum" | "fixed" as word:
+            names[schema["name"]] = word == "enum" or schema["size"] > 0
+            return names[schema["name"]]
+        case inner:
+            return _bytes(inner, names)

@@ -118,5 +118,5 @@ def test_fields_inside_a_record_that_differ_are_left_to_the_reference() -> None:
 
 def test_milliseconds_are_not_read_as_microseconds() -> None:
     writer, reader = (record({"name": "t", "type": {"type": "long", "logicalType": f"timestamp-{unit}"}}) for unit in ("millis", "micros"))
-    with pytest.raises(ValueError, match=r"timestamp\[ms"):
+    with pytest.raises(ValueError, match="timestamp-millis"):
         resolving(writer, reader, Frame())
