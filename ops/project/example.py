@@ -1,6 +1,10 @@
-"""The CSV file of a project that is made without one: some of the departures from New York in 2013, and whether they arrived late."""
+"""The CSV file of a project that is made without one: some of the departures from New York in 2013, and whether they arrived late.
+
+python -m ops.project.example flights.csv
+"""
 
 import csv
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,3 +41,7 @@ def _line(flight: Mapping[str, Any]) -> tuple[Any, ...]:
     scheduled = f"{flight['time_hour'][:14]}{flight['minute']:02}:00Z"
     late = "yes" if flight["arr_delay"] > LATE_MIN else "no"
     return own, scheduled, flight["carrier"], flight["origin"], flight["dest"], flight["distance"], flight["dep_delay"], late
+
+
+if __name__ == "__main__":
+    write_example(Path(sys.argv[1]))

@@ -30,6 +30,7 @@ MARK = "weft.toml"
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OTHERS_WRITE = stat.S_IWOTH
+_MODULE = "weft_plugin_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,11 @@ def find(kind: PluginKind, folder: Path | None) -> Mapping[str, Plugin]:
 
 def told(error: BaseException) -> str:
     """What a plugin's code raised, in a line, with the place in it."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
     if isinstance(error, SyntaxError):
         return f"{error.msg} ({error.filename}:{error.lineno})"
-    place = f" ({last[0].filename}:{last[0].lineno})" if last else ""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    own = [frame for frame in frames if str(frame[0].f_globals.get("__name__")).startswith(_MODULE)] or frames
+    place = f" ({own[-1][0].f_code.co_filename}:{own[-1][1]})" if own else ""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{place}"
 
 
@@ -118,7 +120,7 @@ def _changed(path: Path) -> int:
 def _imported(path: Path, changed: int) -> ModuleType:
     """The file as a module under a name of its own, once for each state of it."""
     digest = blake2b(f"{path.resolve()} {changed}".encode(), digest_size=6).hexdigest()
-    name = f"weft_plugin_{path.stem}_{digest}"
+    name = f"{_MODULE}{path.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")

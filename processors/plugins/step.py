@@ -1,9 +1,10 @@
 """All that a step plugin imports: the words of a step, its mistakes and its rows. docs/plugins.md says how to write one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from processors.cel.expression import Expression
@@ -14,7 +15,7 @@ from schemas.vocabulary import Reason, Verdict
 
 __all__ = [
     "Batch", "Example", "Expression", "Field", "Leave", "Parts", "Plan", "Reason", "Signal", "Site", "State", "Step", "StepSpec", "Stepped",
-    "Verdict", "expression",
+    "Verdict", "expression", "takes",
 ]  # fmt: skip
 
 
@@ -25,6 +26,18 @@ class StepSpec(BaseModel):
 
     name: str | None = Field(default=None, description="The step's name, if not its word.")
     when: str | None = Field(default=None, description="CEL: run the step only on the rows for which it holds.")
+
+
+def takes(at: Site, said_at: str, name: str, columns: Mapping[str, pa.DataType], fits: Callable[[pa.DataType], bool]) -> bool:
+    """Whether there is a column of that name whose type fits (e.g. `pa.types.is_timestamp`); else a mistake at `said_at`."""
+    if name not in columns:
+        at.mistake(said_at, f"there is no column `{name}` here", wrong_word=name, valid=columns)
+    elif not fits(columns[name]):
+        others = [other for other, kind in columns.items() if fits(kind)]
+        at.mistake(said_at, f"`{name}` is {columns[name]}, which this step does not take", wrong_word=name, valid=others)
+    else:
+        return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

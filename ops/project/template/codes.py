@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from processors.plugins.step import Batch, Example, Field, Plan, Site, State, Stepped, StepSpec
+from processors.plugins.step import Batch, Example, Field, Plan, Site, State, Stepped, StepSpec, takes
 
 
 class Spec(StepSpec):
@@ -35,8 +35,7 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
     """Needs the columns, gives their codes."""
     name = spec.name or "codes"
     for column in spec.columns:
-        if column not in columns:
-            at.mistake(("columns", column), f"there is no column `{column}` here", wrong_word=column, valid=columns, key=True)
+        takes(at, f"columns.{column}", column, columns, lambda kind: pa.types.is_string(kind) or pa.types.is_boolean(kind))
     gives = {f"{column}_code": pa.int64() for column in spec.columns}
     return Plan(name, frozenset(spec.columns), gives, lambda _: Codes(name, spec.columns))
 
