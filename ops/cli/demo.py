@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
 
@@ -48,7 +49,7 @@ def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> 
 
     place, code = Place.of(load(), serve), Exit.FAILED
     with alone(place), Stage() as stage:
-        played, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), limit), list[str]()
+        played, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), _drawn, limit), list[str]()
         try:
             told = played.run()
             stage.clear()
@@ -74,6 +75,12 @@ def _train(stage: "Stage") -> None:
     from serving.training import learners, train
 
     train.train(list(learners.LEARNERS.values()), BUILT_IN["models"], lambda what: stage.progress(what, 0, 1))
+
+
+def _drawn(figures: Any, file: Path) -> Path:
+    from ops.report.files import written
+
+    return written(figures, file)
 
 
 class Stage:

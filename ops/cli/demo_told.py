@@ -32,6 +32,7 @@ def summary(told: Told, workers: int) -> Exit:
     say("\nThe proof", "bold")
     audit.show(told.report)
     checked = _receipt(told)
+    _page(told)
     if not told.report.proven:
         return Exit.NOT_PROVEN
     return Exit.DONE if sound and checked == Exit.DONE else Exit.FAILED
@@ -103,6 +104,12 @@ def _receipt(told: Told) -> int:
     return main.run(command)
 
 
+def _page(told: Told) -> None:
+    say("\nThe report: outcomes, drift, quality, latency, models and reviews over time, with plots", "bold")
+    say(f"{told.page.stat().st_size / 1000:.0f} kB, for any browser, offline:")
+    say(f"  {told.page.as_uri()}", "cyan")
+
+
 def times(by_act: Mapping[str, float], total_s: float) -> None:
     """How long each act took."""
     say("\nHow long it took", "bold")
@@ -117,6 +124,6 @@ def next_steps(place: Place, keep: bool) -> None:
         for line in (f"results {FLOW}", f"dlq list {FLOW}", f"review list {FLOW}", f"explain {FLOW} {FLIGHT}"):
             say(as_typed(f"  weft {line}", place.options))
         return
-    say(f"The demo's stack is ended; receipt and keys stay in {place.proof}. For a stack that stays:")
+    say(f"The demo's stack is ended; report, receipt and keys stay in {place.proof}. For a stack that stays:")
     say(f"  weft up && weft produce {FLOW} --limit 20000 --hostile && weft run {FLOW}")
     say("  README.md says what else there is.")

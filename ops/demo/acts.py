@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -20,6 +21,7 @@ from ops.demo.fates import Fate, fates
 from ops.demo.place import Place
 from ops.demo.proof import Receipted, receipted, verified
 from ops.demo.tail import Tail
+from ops.report.gather import Figures, gather
 from ops.run.preparing import Asked, prepare
 from ops.run.supervisor import Plan, Supervisor
 from ops.run.watching import Watching
@@ -67,18 +69,20 @@ class Told:
     report: Report
     fates: Sequence[Fate]
     receipt: Receipted
+    page: Path
     rows_s: float  # rows a second, from the first block to the last; 0 where there were too few to tell
     memory_bytes: int  # the most that a worker took
 
 
 @dataclass(slots=True)
 class Demo:
-    """One demo. `train` makes the models; `limit`: so many of the year's events, None is all."""
+    """One demo. `train` makes the models, `draw` the page of a report; `limit`: so many of the year's events, None is all."""
 
     place: Place
     tell: Teller
     workers: int
     train: Callable[[], None]
+    draw: Callable[[Figures, Path], Path]
     limit: int | None = None
     times: dict[str, float] = field(default_factory=dict)  # seconds, by act
     memory_bytes: int = 0
@@ -189,8 +193,11 @@ class Demo:
                 found = await fates(at.reader, at.flow.topics, sent.hostile, tail.leaves)
             with self._act("receipt"):
                 made = await receipted(at, self.place.proof)
+            with self._act("report"):
+                figures = await gather(at, time.time_ns() // 1_000_000, lambda done, total: self.tell.progress("reporting", done, total))
+                page = self.draw(figures, self.place.proof / "report.html")
         seconds = (tail.last_ms - tail.first_ms) / 1000
-        return Told(sent, tail, report, found, made, tail.done / seconds if seconds >= RATED_S else 0.0, self.memory_bytes)
+        return Told(sent, tail, report, found, made, page, tail.done / seconds if seconds >= RATED_S else 0.0, self.memory_bytes)
 
     @contextlib.contextmanager
     def _act(self, title: str) -> Iterator[None]:

@@ -36,6 +36,10 @@ def test_a_short_demo_proves_the_promise_and_leaves_nothing_running(tmp_path: Pa
     assert not place.settings.data_folder.exists()
     checked = weft(tmp_path, "audit", "check", str(place.proof / "receipt.tlog-proof"), "--key", str(place.proof / "log.vkeys"))
     assert checked.returncode == 0, checked.stderr
+    assert (place.proof / "report.html").as_uri() in ended.stdout
+    page = (place.proof / "report.html").read_text()
+    assert "2,029 events came in" in page
+    assert page.count("<svg") == 6
 
 
 @pytest.mark.slow
