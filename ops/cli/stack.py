@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, bars, say, table, visible
+from ops.stack import downloads
 from ops.stack.local import PARTS, LocalStack, PartStatus
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
@@ -48,6 +49,7 @@ def up(
 def down(
     only: Only = "",
     wipe: Annotated[bool, typer.Option("--wipe", help="Delete the data folder too.")] = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Delete the data folder, and what was downloaded for all stacks.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it is deleted.")] = False,
 ) -> None:
     """End the local stack; no process stays behind, also after a start that was cut short. The data stays.
@@ -61,26 +63,37 @@ def down(
       weft down --only redis
 
       weft down --wipe --yes
+
+      weft down --purge --yes
     """
+    wipe = wipe or purge
     if wipe and only:
-        raise UsageError("--wipe deletes the data of all parts; it does not go with --only.", "Leave one of them out.")
-    stack = LocalStack(load())
+        raise UsageError("--wipe and --purge delete the data of all parts; they do not go with --only.", "Leave one of them out.")
+    settings = load()
+    stack = LocalStack(settings)
+    if purge:
+        downloads.require_unused(settings.cache_folder, stack.folder)
     if wipe and stack.folder.exists():
         stack.parts()  # refuses a folder that is not Weft's
-        _confirm(stack.folder, yes)
+    if purge or (wipe and stack.folder.exists()):
+        _confirm(f"{stack.folder} and all that is in it{f', and the downloads in {settings.cache_folder}' if purge else ''}", yes)
+    fetched_bytes = downloads.size_bytes(settings.cache_folder) if purge else 0
     ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
         ended += stack.down(_names(only), progress)
     if wipe:
         stack.wipe()
+    if purge:
+        downloads.delete(settings.cache_folder)
+        say(f"{fetched_bytes / 1e6:.0f} MB of downloads are deleted; the next start needs a network")
     say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
-def _confirm(data: Path, yes: bool) -> None:
+def _confirm(named: str, yes: bool) -> None:
     if not yes and not sys.stdin.isatty():
-        raise UsageError(f"Nobody can be asked whether to delete {data}.", "Add --yes.")
+        raise UsageError(f"Nobody can be asked whether to delete {named}.", "Add --yes.")
     if not yes:
-        typer.confirm(f"Delete {data} and all that is in it?", abort=True, err=True)
+        typer.confirm(f"Delete {named}?", abort=True, err=True)
 
 
 def _stopped(data: Path) -> list[str]:

@@ -66,7 +66,13 @@ def fetch(cache: Path, progress: Progress, lock: Path = LOCK) -> Path:
         StackError: a downloaded jar is not the one that the lock names.
     """
     folder = folder_of(cache, lock)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not missing(cache, lock):  # then nothing is written: the folder may be read-only
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "Set WEFT_CACHE to a folder that can be written to, or that was filled elsewhere."
+        raise StackError(f"The broker's jars can't be kept in {folder}: {error.strerror}.", hint) from error
     with alone(folder.with_suffix(".lock")):  # two stacks must not fetch into one folder at once
         wanted = missing(cache, lock)
         total = len(locked(lock))

@@ -8,7 +8,7 @@ MARK = ".weft-data"
 TEXT = "Weft's data folder. `weft down --wipe` deletes it with all that is in it.\n"
 ALONE = 0o700
 
-OWN = frozenset({"demo", "kafka", "log-key.pem", "ports.json", "ports.lock", "redis", "run", "serve", "stack.lock"})
+OWN = frozenset({"demo", "downloads", "kafka", "log-key.pem", "ports.json", "ports.lock", "redis", "run", "serve", "stack.lock"})
 """What Weft puts into a data folder."""
 FIRST = ("ports.lock", "log-key.pem", "demo/demo.lock", "run/*/supervisor.lock")
 """What it puts there first, whichever command comes first; nobody else's folder has one of these and nothing that is not Weft's."""
