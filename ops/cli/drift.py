@@ -1,17 +1,16 @@
 """`weft drift`: make the reference that a flow's `drift` step compares with."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops.cli.output import Json, as_json, say, table
+from ops.cli.times import moment
 from ops.reference import Stretch, Watch, from_file, from_topic, make, watch
 from processors.drift.reference import Reference
 from processors.flow.project import FolderProject
-from schemas.errors import UsageError
 from streams.settings import Settings, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make the reference that drift is measured against.")
@@ -40,7 +39,7 @@ def reference(
     """Take past events through the steps before `drift`, and keep how their columns are distributed. The same events give the same file."""
     settings = load()
     watched = watch(FolderProject(settings.project_folder), flow, [word.strip() for word in columns.split(",") if word.strip()], name)
-    stretch = Stretch(_time(start, "--from"), _time(end, "--to"))
+    stretch = Stretch(moment(start, "--from"), moment(end, "--to"))
     made = asyncio.run(_made(settings, watched, stretch, events))
     file = watched.file
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,13 +62,3 @@ async def _made(settings: Settings, watched: Watch, stretch: Stretch, events: Pa
         return await make(watched, from_topic(watched, reader), stretch)
     finally:
         await reader.close()
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text} is no time", "Write it like 2013-01-01 or 2013-01-01T05:00:00Z.") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -26,6 +26,7 @@ from schemas.errors import UsageError
 NO_VALUES = {"result_format": "BASIC", "partial_unexpected_count": 0}
 PLACE = "weft"  # under which an expectation's meta says which of the suite it is: results come in another order
 SHOWN_CHARACTERS = 200
+SENTENCE_CHARACTERS = 300
 
 logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs values of events; what fails is in its answer
 
@@ -81,7 +82,7 @@ def _sentence(expectation: Any) -> str:
     expectation.render()
     atomic = expectation.rendered_content[0].value.to_json_dict()
     told = {name: _plain(param["value"]) for name, param in atomic.get("params", {}).items()}
-    return Template(atomic.get("template") or expectation.expectation_type).safe_substitute(told)
+    return Template(atomic.get("template") or expectation.expectation_type).safe_substitute(told)[:SENTENCE_CHARACTERS]
 
 
 def _finding(one: Expectation, sentence: str, theirs: Any) -> Finding:

@@ -16,6 +16,7 @@ from types import FrameType
 from ops.run import forks
 from ops.run.child import Child
 from ops.run.held import held
+from ops.run.samples import SampleWatch
 from ops.run.watching import Watching
 from schemas.vocabulary import Exit
 from streams.slot import Slot, run_folder
@@ -62,19 +63,21 @@ class Supervisor:
         """
         with held(self._plan.data, self._plan.flow, self._plan.workers) as ended, self._signals():
             sweep(self._plan)
+            samples = SampleWatch(self._plan.flow, self._plan.data, self._plan.environment, time.monotonic)
             try:
-                self._tend()
+                self._tend(samples)
             finally:
                 code = self._drain()
+                samples.end(self._told.is_set)
                 forks.end()
                 self.watching.close()
             ended(code)
         return code
 
-    def _tend(self) -> None:
+    def _tend(self, samples: SampleWatch) -> None:
         while not self._told.wait(TICK_S):
-            for child in self.children:
-                if sentence := child.tend():
+            for sentence in (*(child.tend() for child in self.children), samples.tend()):
+                if sentence:
                     self._say(sentence)
             if self.watching.looked(LOOK_S):
                 self._show(self.watching)
