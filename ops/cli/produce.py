@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,19 +36,33 @@ def produce(
     from ops.daily.produce import Asked, Sent
     from ops.daily.produce import produce as send
 
-    asked = Asked(limit, per_second(rate), hostile, file, lookups)
-    with bars() as progress:
-        sent: Sent = asyncio.run(send(load(), flow, asked, progress))
+    asked, sent = Asked(limit, per_second(rate), hostile, file, lookups), Sent(flow)
+    try:
+        with bars() as progress:
+            asyncio.run(send(load(), sent, asked, progress))
+    except KeyboardInterrupt:
+        _told(sent, json, interrupted=True)
+        raise
+    _told(sent, json, interrupted=False)
+    return Exit.DONE
+
+
+def _told(sent: Any, json: bool, interrupted: bool) -> None:
+    """What is on the topic."""
     if json:
-        as_json(sent.as_json())
-        return Exit.DONE
+        as_json(sent.as_json() | {"interrupted": interrupted})
+        return
     if sent.lookups:
         say(f"{sent.lookups:,} {sent.looked_up} are in Redis.")
     if sent.hostile:
         table(("hostile record", "position", "must end as", "reason"), [list(one.values()) for one in sent.hostile])
     pace = f", {sent.events / sent.seconds:,.0f}/s" if sent.seconds > 0 and sent.events else ""
-    say(f"{sent.events:,} events are on {sent.topic} in {sent.seconds:.1f} s{pace}.", "green")
-    return Exit.DONE
+    if not sent.seconds:
+        say("Interrupted before an event was sent.", "yellow")
+    elif interrupted:
+        say(f"Interrupted: {sent.events:,} events are on {sent.topic}, after {sent.seconds:.1f} s; the rest was not sent.", "yellow")
+    else:
+        say(f"{sent.events:,} events are on {sent.topic} in {sent.seconds:.1f} s{pace}.", "green")
 
 
 def per_second(rate: str) -> float:

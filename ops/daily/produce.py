@@ -21,11 +21,13 @@ from processors.flow.check import check
 from processors.flow.spec import FlowFile
 from schemas.contracts import Contract
 from schemas.errors import UsageError
+from schemas.positions import Position
 from streams.registry import project_of
 from streams.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 TICK_S = 0.1  # how finely a rate is kept
+AT_ONCE = 20_000  # records handed over before an interrupt is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Sent:
     """What was sent."""
 
     flow: str
-    topic: str
+    topic: str = ""  # known once the flow was read
     events: int = 0
     hostile: list[dict[str, object]] = field(default_factory=list)
     lookups: int = 0
@@ -65,19 +67,19 @@ class Sent:
         }
 
 
-async def produce(settings: Settings, flow: str, asked: Asked, progress: Progress) -> Sent:
-    """Load the lookups, then send the events, hostile ones last.
+async def produce(settings: Settings, sent: Sent, asked: Asked, progress: Progress) -> None:
+    """Load the lookups, then send the events, hostile ones last. `sent` says what is on the topic, also where this was interrupted.
 
     Raises:
         UsageError: there is nothing to send to this flow, or its input topic is missing.
         UnreachableError: Kafka or Redis does not answer.
     """
     project = project_of(settings)
-    checked = check(project, flow)
+    checked = check(project, sent.flow)
     spec = checked.spec or checked.sound()
+    sent.topic = spec.input.topic
     contract = project.contracts()[spec.input.contract]
-    total, chunks = _chunks(spec, contract, asked, progress)
-    sent = Sent(flow, spec.input.topic)
+    total, chunks = await asyncio.to_thread(_chunks, spec, contract, asked, progress)  # Arrow's reader would take ctrl-C for itself
     example = SHELF.get(spec.input.contract)
     if asked.lookups and example is not None:
         sent.lookups, sent.looked_up = await _load(example, services.redis(settings), progress), example.looked_up
@@ -89,8 +91,7 @@ async def produce(settings: Settings, flow: str, asked: Asked, progress: Progres
             await _send_hostile(publisher, hostile(contract, spec.limits.value_bytes), sent)
     finally:
         await publisher.close()
-    sent.seconds = time.monotonic() - began
-    return sent
+        sent.seconds = time.monotonic() - began
 
 
 def _chunks(spec: FlowFile, contract: Contract, asked: Asked, progress: Progress) -> tuple[int, Iterator[Outgoing]]:
@@ -128,16 +129,27 @@ async def _load(example: Example, server: RedisSettings, progress: Progress) -> 
 
 
 async def _send(publisher: Publisher, chunks: Iterator[Outgoing], rate: float, sent: Sent, told: Callable[[int], None]) -> None:
+    def landed(positions: Sequence[Position]) -> None:
+        sent.partitions.update(position.partition for position in positions)
+        sent.events += len(positions)
+
     began = time.monotonic()
     for chunk in chunks:
-        size = max(1, round(rate * TICK_S)) if rate else len(chunk.values)
+        size = max(1, round(rate * TICK_S)) if rate else AT_ONCE
         for start in range(0, len(chunk.values), size):
             if rate:
                 await asyncio.sleep(max(0.0, began + sent.events / rate - time.monotonic()))
-            for position in await publisher.publish(_part(chunk, start, size)):
-                sent.partitions[position.partition] += 1
-                sent.events += 1
+            await _publish(publisher, _part(chunk, start, size), landed)
             told(sent.events)
+
+
+async def _publish(publisher: Publisher, outgoing: Outgoing, landed: Callable[[Sequence[Position]], None]) -> None:
+    """Hand records over. An interrupt comes through once they have landed and are counted."""
+    landing = asyncio.ensure_future(publisher.publish(outgoing))
+    try:
+        await asyncio.shield(landing)
+    finally:
+        landed(await landing)
 
 
 def _part(chunk: Outgoing, start: int, size: int) -> Outgoing:
@@ -149,8 +161,10 @@ def _part(chunk: Outgoing, start: int, size: int) -> Outgoing:
 
 
 async def _send_hostile(publisher: Publisher, records: Sequence[Hostile], sent: Sent) -> None:
-    for one in records:
-        (position,) = await publisher.publish(Outgoing(sent.topic, [one.key], [one.value], [list(one.headers or [])]))
-        told: dict[str, object] = {"label": one.label, "position": str(position), "verdict": one.verdict.value, "reason": one.reason.value}
-        sent.hostile.append(told)
+    def landed(positions: Sequence[Position]) -> None:
+        (position,) = positions
+        sent.hostile.append({"label": one.label, "position": str(position), "verdict": one.verdict.value, "reason": one.reason.value})
         sent.partitions[position.partition] += 1
+
+    for one in records:
+        await _publish(publisher, Outgoing(sent.topic, [one.key], [one.value], [list(one.headers or [])]), landed)

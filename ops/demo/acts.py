@@ -150,7 +150,8 @@ class Demo:
         settings = self.place.settings
         plan = await prepare(Asked(settings, FLOW, self.workers, until_idle=True), _unsaid)
         plan = replace(plan, environment={**plan.environment, **self.place.environment})
-        sent = await produce.produce(settings, FLOW, produce.Asked(self.limit, hostile=True), self.tell.progress)
+        sent = produce.Sent(FLOW)
+        await produce.produce(settings, sent, produce.Asked(self.limit, hostile=True), self.tell.progress)
         self.tell.say(f"{sent.events:,} departures of 2013 and {len(sent.hostile)} hostile records are on {sent.topic}; {FLOW} is applied.")
         return plan, sent
 

@@ -1,12 +1,17 @@
 """The daily commands as a user meets them: with a flow that is applied to the real stack, and without any."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from ops.cli.main import run
 from ops.run.lag import Behind, Lag
@@ -71,6 +76,32 @@ def test_produce_sends_what_was_asked_for_and_says_so(flow: str, folder: Path, t
     file.write_text("\n".join(json.dumps(LINE | {"flight": flight}) for flight in range(1, 6)))
     sent = told("produce", flow, "--from", str(file), "--limit", "4", "--rate", "40/s", "--no-lookups")
     assert (sent["events"], sent["lookups"]) == (4, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_produce_that_is_interrupted_says_how_many_events_are_on_the_topic(
+    flow: str, folder: Path, stack: TestStack, number: signal.Signals
+) -> None:
+    looking = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": flow})
+
+    def there() -> int:
+        return sum(looking.get_watermark_offsets(TopicPartition(f"{flow}-events", partition), timeout=30)[1] for partition in range(4))
+
+    file = folder / "some.ndjson"
+    file.write_text("\n".join(json.dumps(LINE | {"flight": flight}) for flight in range(1, 5_000)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs in the background ignores it, and so does what he starts
+    command = [sys.executable, "-m", "ops.cli", "produce", flow, "--from", str(file), "--rate", "100/s", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as sending:
+        until_s = time.monotonic() + 60
+        while not there() and time.monotonic() < until_s:
+            time.sleep(0.1)
+        sending.send_signal(number)
+        said = json.loads(sending.communicate(timeout=60)[0])
+    assert sending.returncode == 130
+    assert said["interrupted"]
+    assert 0 < said["events"] < 4_999
+    assert said["events"] == there() == sum(said["partitions"].values())
+    looking.close()
 
 
 def test_a_flow_that_no_worker_runs_has_nothing_to_show(flow: str, told: Callable[..., Any], capsys: Capture) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from connectors.redis.lookup import RedisLookup
-from ops.daily.produce import Asked, produce
+from ops.daily.produce import Asked, Sent, produce
 from ops.examples import flights
 from ops.stack.ports import assign
 from schemas.vocabulary import Exit
@@ -166,7 +166,8 @@ async def test_while_the_model_server_is_away_events_wait_and_nothing_is_degrade
 async def test_hostile_records_end_as_their_labels_say(own_stack: TestStack, tmp_path: Path) -> None:
     flow = at_work(own_stack, tmp_path)
     with flow.running():
-        sent = await produce(flow.settings, flow.name, Asked(limit=200, hostile=True, lookups=False), lambda *_: None)
+        sent = Sent(flow.name)
+        await produce(flow.settings, sent, Asked(limit=200, hostile=True, lookups=False), lambda *_: None)
         flow.finish(60)
     topics = {"result": flow.result, "dead-letter": f"{flow.name}.dead-letters", "quarantine": f"{flow.name}.quarantine"}
     topics["review"] = f"{flow.name}.reviews"
