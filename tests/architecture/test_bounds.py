@@ -35,6 +35,7 @@ OWNERS = {
     "cel": ("processors.cel",),
     "pyruhvro": ("schemas.codecs",),
     "cryptography": ("streams.ledger",),
+    "great_expectations": ("ops.quality.judge",),
     "jgo": ("ops.stack",),
     "jinja2": ("ops.report",),
     "matplotlib": ("ops.report",),
