@@ -53,8 +53,9 @@ class Lagging:
         self._oldest = {}
         for source, one in behind.items():
             if one.oldest_ms is None:
-                before = known.get(source)
-                self._oldest[source] = before if before and before[0] == one.next else (one.next, await self._first_ms(source, one.next))
+                before = known.get(source, (-1, None))
+                same = before[0] == one.next and before[1] is not None
+                self._oldest[source] = before if same else (one.next, await self._first_ms(source, one.next))
 
     def now(self) -> Sequence[tuple[Source, Behind]]:
         """By partition; asks nobody."""
@@ -62,13 +63,10 @@ class Lagging:
         return [(source, self._behind(source, one, now_ms)) for source, one in sorted(self._standing().items())]
 
     def _behind(self, source: Source, one: Standing, now_ms: int) -> Behind:
-        if one.ended:
+        looked_at, found_ms = self._oldest.get(source, (-1, None))
+        oldest_ms = one.oldest_ms or (found_ms if looked_at == one.next else None)
+        if one.ended or (oldest_ms is None and looked_at == one.next):  # only markers of transactions are left
             return Behind(0, 0.0)
-        at, oldest_ms = self._oldest.get(source, (-1, None))
-        if one.oldest_ms is not None:
-            oldest_ms = one.oldest_ms
-        elif at != one.next:
-            oldest_ms = None
         return Behind(max(0, self._ends.get(source, 0) - one.next), 0.0 if oldest_ms is None else max(0, now_ms - oldest_ms) / 1000)
 
     async def _first_ms(self, source: Source, offset: int) -> int | None:

@@ -104,10 +104,8 @@ class Ownership:
             for records in work.records:
                 if len(records):
                     oldest.setdefault(records.source, int(records.timestamps_ms.min()))
-        return {
-            source: Standing(mine.next, source in self._ended and source not in oldest, oldest.get(source))
-            for source, mine in self.owned.items()
-        }
+        ended = set() if self._pauses.everything else self._ended - oldest.keys()  # a partition that is not read may have grown
+        return {source: Standing(mine.next, source in ended, oldest.get(source)) for source, mine in self.owned.items()}
 
     def waiting(self) -> Mapping[Source, Waiting]:
         """The rows at which partitions wait in place."""

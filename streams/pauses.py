@@ -15,11 +15,16 @@ class Pauses:
         self.asleep: dict[Source, int] = {}  # until when, ms since 1970
         self._paused: set[Source] = set()
 
+    @property
+    def everything(self) -> bool:
+        """Whether nothing at all is fetched."""
+        return bool(self.reasons) or self.full
+
     async def apply(self, log: Log, owned: Iterable[Source], now_ms: int) -> None:
         """Pause and resume what must be."""
         for source in [source for source, due_ms in self.asleep.items() if due_ms <= now_ms]:
             del self.asleep[source]
-        everything = bool(self.reasons) or self.full
+        everything = self.everything
         wanted = set(owned) if everything else set(self.asleep) & set(owned)
         stop, go, self._paused = wanted - self._paused, self._paused - wanted, wanted  # what is lost meanwhile is taken out of it
         if stop:

@@ -38,7 +38,7 @@ MODEL = "arrival-delay-lite"
 STALLED_S = 240.0
 LOOK_S = 0.02
 
-SCRAPE_S = 2.0
+SCRAPE_S = 5.0
 
 Say = Callable[[str], None]
 Contender = Weft | Handmade

@@ -21,7 +21,7 @@ def bench_lane(
     Same headers, ids and transaction. Both run without the call to Ray Serve; --serve adds a worker that makes it. The last line is the
     ratio of the first two speeds, the median of all rounds.
 
-    With --telemetry two workers race: one as it ships, read every two seconds as by Prometheus, and one without metrics and spans.
+    With --telemetry two workers race: one as it ships, read every five seconds as by Prometheus, and one without metrics and spans.
 
     Examples:
 

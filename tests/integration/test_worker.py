@@ -22,10 +22,11 @@ def readings(stack: TestStack, tmp_path: Path) -> Readings:
     return made
 
 
-def _view(readings: Readings, path: str) -> tuple[int, bytes]:
+def _view(readings: Readings, path: str, accept: str = "*/*") -> tuple[int, bytes]:
     port = Slot(readings.name, 0, 1, readings.folder / "data").kept_port()
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept": accept})
+        with urllib.request.urlopen(asked, timeout=5) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -57,7 +58,9 @@ def test_lag_counts_rows_and_not_the_markers_of_transactions(readings: Readings)
     assert "1,000 rows to do" in readings.weft("lag", readings.name)
 
 
-def test_the_web_views_say_how_a_worker_is(readings: Readings) -> None:
+def test_the_web_views_say_how_a_worker_is(readings: Readings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Readings, "environment", {**readings.environment, "WEFT_TRACE_SHARE": "1"})
+    slot = Slot(readings.name, 0, 1, readings.folder / "data")
     readings.send(500)
     with readings.running("--workers", "1"):
         readings.until(lambda: _done(readings) == 500)
@@ -65,8 +68,21 @@ def test_the_web_views_say_how_a_worker_is(readings: Readings) -> None:
         assert orjson.loads(_view(readings, "/ready")[1]) == {"ready": True, "reasons": []}
         metrics = _view(readings, "/metrics")[1].decode()
         assert f'weft_events_total{{flow="{readings.name}"}} 500.0' in metrics
+        assert f'weft_lag_records{{flow="{readings.name}",partition="0",topic="in-{readings.name}"}} 0.0' in metrics
         assert 'reason="truncated"' in metrics or 'verdict="dead-letter"' in metrics
         assert readings.status()["lane"]["verdicts"]["dead-letter"] == 10
+        readings.until(slot.spans_file.exists)
+        exemplars = _view(readings, "/metrics", "application/openmetrics-text;version=1.0.0")[1].decode()
+        assert 'trace_id="' in exemplars
+        readings.until(lambda: len(_outcome_spans(slot)) == 460)
+    assert {headers["traceparent"].decode() for _, headers in readings.records(f"out-{readings.name}")} < _outcome_spans(slot)
+
+
+def _outcome_spans(slot: Slot) -> set[str]:
+    """What a consumer of an outcome is told of the span that wrote it."""
+    lines = [orjson.loads(line) for line in slot.spans_file.read_bytes().splitlines()]
+    spans = [span for line in lines for span in line["resourceSpans"][0]["scopeSpans"][0]["spans"]]
+    return {f"00-{span['traceId']}-{span['spanId']}-01" for span in spans if span["name"].startswith("send ")}
 
 
 def test_a_paused_flow_stands_still_also_for_a_worker_that_starts_later(readings: Readings) -> None:

@@ -1,9 +1,11 @@
 """Which events are traced, under which ids, and what their spans tell."""
 
 import base64
+import threading
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import orjson
@@ -18,7 +20,7 @@ from connectors.memory.log import MemoryLog
 from connectors.memory.publisher import MemoryPublisher
 from connectors.telemetry.file import FileExporter
 from connectors.telemetry.memory import MemoryExporter
-from connectors.telemetry.otlp import readable
+from connectors.telemetry.otlp import OtlpExporter, readable
 from connectors.telemetry.outbox import Outbox
 from connectors.telemetry.span import Kind, Span, Value
 from schemas import decision
@@ -208,3 +210,34 @@ def test_more_than_may_wait_is_let_go() -> None:
         outbox.put(number)
     outbox.close(5.0)
     assert (outbox.exported, outbox.dropped) == (6, 7)
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes what is sent to it."""
+
+    heard: ClassVar[list[tuple[str, ExportTraceServiceRequest]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.heard.append((self.path, ExportTraceServiceRequest.FromString(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_a_collector_hears_the_spans() -> None:
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    exporter = OtlpExporter(f"http://127.0.0.1:{server.server_port}", RESOURCE)
+    exporter.export([span(), span(2)])
+    exporter.close()
+    thread.join(5)
+    server.server_close()
+    ((path, request),) = Collector.heard
+    (told,) = request.resource_spans
+    assert path == "/v1/traces"
+    assert {one.key: one.value.string_value for one in told.resource.attributes} == RESOURCE
+    assert [one.span_id.hex() for one in told.scope_spans[0].spans] == [f"{1:016x}", f"{2:016x}"]
