@@ -56,6 +56,7 @@ class Child:
         self._due_s = 0.0  # of the next start
         self._told = False
         self.starts = 0
+        self.in_vain = 0  # starts in a row after which no event was settled
 
     @property
     def pid(self) -> int | None:
@@ -74,7 +75,9 @@ class Child:
         pid, self._process = self._process.pid, None
         if code == 0:  # it asked to be started again
             return ""
-        wait_s = self._back_off.failed(self._now() - self._started_s, self._worked(pid))
+        worked = self._worked(pid)
+        self.in_vain = 0 if worked else self.in_vain + 1
+        wait_s = self._back_off.failed(self._now() - self._started_s, worked)
         self._due_s = self._now() + wait_s
         return f"{self.slot.name} {_ended(code)}{self._fault()}; it is started again in {wait_s:g} s"
 

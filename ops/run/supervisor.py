@@ -18,12 +18,14 @@ from ops.run.child import Child
 from ops.run.held import held
 from ops.run.samples import SampleWatch
 from ops.run.watching import Watching
+from schemas.errors import FailedError
 from schemas.vocabulary import Exit
 from streams.slot import Slot, run_folder
 
 TICK_S, LOOK_S = 0.05, 0.5
 DRAIN_S = 12.0  # then it is killed: what it had in flight is read again
 IDLE_LOOKS = 3  # so often in a row, with nothing settled between
+IN_VAIN = 9  # starts of a worker, about half a minute: what is to end by itself then ends without its work
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Supervisor:
 
         Raises:
             UsageError: this flow is run from this data folder already.
+            FailedError: it is to run until there is nothing to do, and a worker ends again and again before it settles anything.
         """
         with held(self._plan.data, self._plan.flow, self._plan.workers) as ended, self._signals():
             sweep(self._plan)
@@ -79,6 +82,9 @@ class Supervisor:
             for sentence in (*(child.tend() for child in self.children), samples.tend()):
                 if sentence:
                     self._say(sentence)
+            if self._plan.until_idle and (vain := next((child for child in self.children if child.in_vain >= IN_VAIN), None)):
+                sentence = f"{vain.slot.name} was started {vain.in_vain} times and settled nothing."
+                raise FailedError(sentence, f"Its log says why: {vain.slot.log_file}")
             if self.watching.looked(LOOK_S):
                 self._show(self.watching)
                 if self._plan.until_idle and self._has_ended():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from ops.run import forks
+from ops.run import forks, supervisor
 from ops.run.child import BackOff, Child
 from ops.run.held import held, holder, require_free
 from ops.run.supervisor import Plan, sweep
 from ops.run.watching import Tally, Watching
-from schemas.errors import UsageError
+from schemas.errors import FailedError, UsageError
 from schemas.vocabulary import Exit
 from streams.slot import Slot, run_folder
 
@@ -128,6 +129,17 @@ def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> No
         said.append(child.tend().rsplit(" in ")[1])
         now[0] += 1.0
     assert said == ["0.1 s", "0.2 s", "0.1 s"]
+
+
+def test_a_run_that_is_to_end_by_itself_gives_up_on_a_worker_that_never_settles_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "IN_VAIN", 2)
+    said: list[str] = []
+    plan = replace(_plan(tmp_path), environment={"WEFT_DATA": str(tmp_path)}, until_idle=True)  # no broker is named
+    with pytest.raises(FailedError, match="f-0 was started 2 times and settled nothing"):
+        supervisor.Supervisor(plan, said.append, lambda _: None).run()
+    assert [sentence for sentence in said if "no Kafka broker is named" in sentence]
 
 
 def test_a_child_that_ends_well_is_started_again_at_once(tmp_path: Path) -> None:
