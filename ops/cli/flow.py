@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ops.cli import control, gap
+from ops.cli import asyncapi, control, flow_versions, gap
 from ops.cli.output import Json, as_json, console, listing, say, table
 from ops.flow.excerpt import lines_of, shown
 from processors.flow.check import Checked, check
@@ -26,6 +26,10 @@ Name = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")]
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("accept-gap")(gap.accept_gap)
+app.command("asyncapi")(asyncapi.asyncapi)
+app.command("versions")(flow_versions.versions)
+app.command("diff")(flow_versions.diff)
+app.command("rollback")(flow_versions.rollback)
 
 
 @app.command("check")
