@@ -119,7 +119,11 @@ class Metric(Enum):
     SIGNALS = _counter("signals", (*STEP, "kind", "column"), "Alerts of committed batches, by kind (`drift`).")
     WATCH_SAMPLED = _counter("watch_sampled_rows", STEP, "Rows that a watch step sampled.")
     WATCH_DROPPED = _counter("watch_dropped_rows", STEP, "Sampled rows that were let go: whoever judges them is behind, or not there.")
-    WATCH_FAILED = _gauge("watch_failed_expectations", STEP, "Expectations of the suite that the last window did not meet.")
+    WATCH_FAILED = _gauge(
+        "watch_failed_expectations",
+        STEP,
+        "Expectations that the last window did not meet; nothing where all are met, the same on every worker.",
+    )
 
     # the lane
     FAILURES = _counter("failures", (*FLOW, "kind"), "Transactions that were aborted and ports that went down, by kind of error or step.")

@@ -32,6 +32,7 @@ from streams.work import Work
 LOGGER = logging.getLogger("weft.worker")
 END_S = 9.5  # after a signal; then the process ends whatever it is doing
 SILENT_S = 300.0  # of the log; a takeover that scans a large ledger may take long
+WATCH = "watch"  # the alerts of whoever judges samples
 PAUSED = "control"  # the lane's word for a pause that a person asked for
 
 
@@ -130,6 +131,8 @@ class LaneHost(mode.Service):
         behind = [((source.topic, str(source.partition)), one) for source, one in self._lagging.now()] if self._lagging else []
         meters.fill(Metric.LAG_RECORDS, [(labels, one.records) for labels, one in behind])
         meters.fill(Metric.OLDEST_AGE, [(labels, one.age_s) for labels, one in behind])
+        alerts = [alert for alert in self.control.alerts(self.parts.slot.flow) if alert.what == WATCH and not alert.column]
+        meters.fill(Metric.WATCH_FAILED, [((alert.step,), alert.figures.get("failed", 1.0)) for alert in alerts])
         meters.spans(*self.spans.news())
         return meters.exposition(accepted)
 
