@@ -157,7 +157,7 @@ def _of_toml(settings: Sequence[Known], file: Path, project: Path) -> dict[str, 
         else:
             raise _unknown(given, line, [*by_name, *SHORT, *secrets])
         if name in found:
-            raise UsageError(f"{name} is said twice in {file}: in line {found[name].origin.where} and in line {line}.", "Leave one out.")
+            raise UsageError(f"{name} is said twice in {TOML}: in line {found[name].origin.where} and in line {line}.", "Leave one out.")
         found[name] = one
     return found
 

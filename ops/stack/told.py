@@ -118,9 +118,8 @@ def examine(settings: Settings, reach: bool) -> Iterator[Finding]:
         except WeftError as error:
             yield Finding(name, False, error.sentence, error.hint)
             continue
-        yield Finding(name, True, "its settings and files are as they should be")
-        if reach:
-            yield asyncio.run(_reached(name, settings, reached))
+        well = Finding(name, True, "its settings and files are as they should be")
+        yield asyncio.run(_reached(name, settings, reached)) if reach else well
 
 
 def _serve(settings: Settings) -> Any:
