@@ -6,7 +6,7 @@ Nothing in them is of an event's key, value or headers.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from connectors.telemetry.outbox import Outbox
 from connectors.telemetry.span import Exporter, Kind, Span, Value
@@ -27,7 +27,7 @@ class Spans(NoWatch):
 
     def __init__(self, slot: Slot, settings: Settings) -> None:
         teller = Teller(slot)
-        self._outbox: Outbox[Settled] = Outbox(teller.spans, lambda: exporter(slot, settings))
+        self._outbox: Outbox[Settled] = Outbox(teller.spans, size, lambda: exporter(slot, settings))
         self._told = (0, 0)
 
     def settled(self, batch: Settled) -> None:
@@ -58,6 +58,11 @@ def exporter(slot: Slot, settings: Settings) -> Exporter:
     return FileExporter(slot.spans_file, resource)
 
 
+def size(batch: Settled) -> int:
+    """About how many spans a batch comes to."""
+    return sum(3 + len(passage.timings) for passage in batch.passages)
+
+
 class Teller:
     """Turns a batch's passages into spans."""
 
@@ -68,12 +73,13 @@ class Teller:
             "messaging.consumer.group.name": slot.flow,
         }
 
-    def spans(self, batch: Settled) -> Sequence[Span]:
-        """All of them."""
+    def spans(self, batch: Settled) -> Iterator[Span]:
+        """All of them, one after the other."""
         zero_ns = time.time_ns() - time.perf_counter_ns()
         begins = zero_ns + round(batch.began_s * 1e9)
         ends = begins + round(batch.seconds * 1e9)
-        return [span for passage in batch.passages for span in self._passage(passage, batch, zero_ns, (begins, ends))]
+        for passage in batch.passages:
+            yield from self._passage(passage, batch, zero_ns, (begins, ends))
 
     def _passage(self, passage: Passage, batch: Settled, zero_ns: int, settling: tuple[int, int]) -> Iterator[Span]:
         trace, verdict = passage.trace, passage.verdict

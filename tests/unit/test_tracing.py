@@ -191,25 +191,25 @@ def spans_of(number: int) -> Sequence[Span]:
 
 def test_what_waits_is_exported_at_the_end_and_what_can_t_be_is_counted() -> None:
     exporter = MemoryExporter()
-    outbox = Outbox(spans_of, lambda: exporter)
+    outbox = Outbox(spans_of, lambda _: 2, lambda: exporter)
     for number in range(600):
         outbox.put(number)
     outbox.close(5.0)
     assert (len(exporter.spans), outbox.exported, outbox.dropped) == (1_200, 1_200, 0)
     down = MemoryExporter()
     down.down = True
-    outbox = Outbox(spans_of, lambda: down)
+    outbox = Outbox(spans_of, lambda _: 2, lambda: down)
     outbox.put(1)
     outbox.close(5.0)
     assert (outbox.exported, outbox.dropped) == (0, 2)
 
 
 def test_more_than_may_wait_is_let_go() -> None:
-    outbox = Outbox(spans_of, MemoryExporter, waiting=3)
+    outbox = Outbox(spans_of, lambda _: 2, MemoryExporter, most=5)
     for number in range(10):
         outbox.put(number)
     outbox.close(5.0)
-    assert (outbox.exported, outbox.dropped) == (6, 7)
+    assert (outbox.exported, outbox.dropped) == (6, 14)
 
 
 class Collector(BaseHTTPRequestHandler):
