@@ -43,11 +43,12 @@ def run(
     settings = load()
     asked = past.Asked(flow, suite, topic, Stretch(moment(start, "--from"), moment(end, "--to")), sample)
     asks, found, judgement = _judged(settings, asked)
-    page = _page(settings, asked, past.facts(asked, asks, found), judgement)
+    facts = past.facts(asked, asks, found)
+    page = _page(settings, past.told(facts), judgement, flow)
     if json:
-        as_json({**dict(past.facts(asked, asks, found)), "holds": not judgement.failed, **judgement.as_json(), "page": str(page)})
+        as_json({**facts, "holds": not judgement.failed, **judgement.as_json(), "page": str(page)})
     else:
-        _print(past.facts(asked, asks, found), judgement, page)
+        _print(past.told(facts), judgement, page)
     return Exit.FAILED if judgement.failed else Exit.DONE
 
 
@@ -76,7 +77,7 @@ async def _gathered(settings: Settings, asked: Any, asks: Any, show: Any) -> Any
         await reader.close()
 
 
-def _page(settings: Settings, asked: Any, facts: Any, judgement: Any) -> Path:
+def _page(settings: Settings, facts: Any, judgement: Any, flow: str) -> Path:
     from ops.quality.day import Expected, folder
     from ops.quality.page import past_page
 
@@ -86,9 +87,9 @@ def _page(settings: Settings, asked: Any, facts: Any, judgement: Any) -> Path:
         one = Expected(type=finding.type, column=finding.column, sentence=finding.sentence, severity=finding.severity)
         one.add(finding, round(now.timestamp() * 1000))
         found.append(one)
-    at = folder(settings.data_folder, asked.flow) / f"check-{now.strftime('%Y%m%dT%H%M%SZ')}.html"
+    at = folder(settings.data_folder, flow) / f"check-{now.strftime('%Y%m%dT%H%M%SZ')}.html"
     at.parent.mkdir(parents=True, exist_ok=True)
-    at.write_text(past_page(f"Quality of {asked.flow}: {judgement.suite}", facts, found), "utf-8")
+    at.write_text(past_page(f"Quality of {flow}: {judgement.suite}", facts, found), "utf-8")
     return at
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 os.environ["GX_ANALYTICS_ENABLED"] = "false"  # before the import: else it tells its makers what is done with it
 
 import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 from great_expectations.expectations.registry import get_expectation_impl, list_registered_expectation_implementations
 
 from ops.quality.findings import Finding, Judgement
@@ -28,7 +28,8 @@ PLACE = "weft"  # under which an expectation's meta says which of the suite it i
 SHOWN_CHARACTERS = 200
 SENTENCE_CHARACTERS = 300
 
-logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # it logs values of events; what fails is in its answer
+for _name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "great_expectations"]:
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # it logs values of events; what fails is in its answer
 
 
 def implementations() -> Mapping[str, Any]:
@@ -40,8 +41,12 @@ class Judge:
     """One for a process, used by one thread: shared between threads Great Expectations gives wrong verdicts."""
 
     def __init__(self) -> None:
-        context: Any = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        config = DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),  # else it leaves a folder in /tmp
+            progress_bars=ProgressBarsConfig(globally=False),
+            analytics_enabled=False,
+        )
+        context: Any = gx.get_context(mode="ephemeral", project_config=config)
         asset = context.data_sources.add_pandas("events").add_dataframe_asset("rows")
         self._rows: Any = asset.add_batch_definition_whole_dataframe("window")
         self._suites: dict[Suite, tuple[Any, Sequence[str]]] = {}

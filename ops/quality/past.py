@@ -178,19 +178,39 @@ def judged(asks: Question, found: Gathered) -> Judgement:
     return made
 
 
-def facts(asked: Asked, asks: Question, found: Gathered) -> Sequence[tuple[str, str]]:
-    """For people."""
-    bounds = (asked.stretch.start, asked.stretch.end)
-    told = [bound.isoformat() if bound else "..." for bound in bounds]
+def facts(asked: Asked, asks: Question, found: Gathered) -> Mapping[str, str | int | None]:
+    """What was asked and what counts, by name."""
+    bounds = (None if bound is None else bound.isoformat() for bound in (asked.stretch.start, asked.stretch.end))
+    return {
+        "flow": asked.flow,
+        "topic": asks.topic,
+        "suite": asks.suite.name,
+        "from": next(bounds),
+        "to": next(bounds),
+        "by": asks.time,
+        "events": found.events,
+        "unreadable": found.unreadable,
+        "left_before": found.left,
+        "outside": found.outside,
+        "unsampled": found.unsampled,
+        "judged": found.rows,
+    }
+
+
+def told(facts: Mapping[str, str | int | None]) -> Sequence[tuple[str, str]]:
+    """These for people."""
+    whole = facts["from"] is None and facts["to"] is None
+    time = "all there is" if whole else f"{facts['from'] or '...'} to {facts['to'] or '...'}, by {facts['by']}"
+    counts = {
+        "events": "events read",
+        "unreadable": "unreadable",
+        "left_before": "left at a step before",
+        "outside": "outside of the time",
+        "unsampled": "not in the sample",
+        "judged": "judged",
+    }
     return [
-        ("flow", asked.flow),
-        ("topic", asks.topic),
-        ("suite", asks.suite.name),
-        ("time", "all there is" if bounds == (None, None) else f"{told[0]} to {told[1]}, by {asks.time}"),
-        ("events read", f"{found.events:,}"),
-        ("unreadable", f"{found.unreadable:,}"),
-        ("left at a step before", f"{found.left:,}"),
-        ("outside of the time", f"{found.outside:,}"),
-        *([("not in the sample", f"{found.unsampled:,}")] if asked.sample < 1 else []),
-        ("judged", f"{found.rows:,}"),
+        *((name, str(facts[name])) for name in ("flow", "topic", "suite")),
+        ("time", time),
+        *((words, f"{facts[name]:,}") for name, words in counts.items()),
     ]

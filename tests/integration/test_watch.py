@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from processors.flow.yaml import parse
 from processors.quality.known import FILE
 from processors.quality.suite import read
 from schemas.vocabulary import Exit
+from streams.slot import Slot
 from tests.integration.readings import PARTITIONS, Readings
 from tests.stack import TestStack
 
@@ -93,6 +95,11 @@ def test_expectations_that_fail_alert_and_pause_the_flow_and_the_process_ends_wi
         assert alerts[""]["figures"]["failed"] == 2.0
         assert alerts["id"]["figures"]["unexpected_percent"] > 10
         readings.until(lambda: readings.day()["recent"][0]["paused"])
+        port = Slot(readings.name, 0, 1, readings.folder / "data").kept_port()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            metrics = answer.read().decode()
+        assert f'weft_watch_failed_expectations{{flow="{readings.name}",step="watch-readings"}} 2.0' in metrics
+        assert "weft_watch_sampled_rows_total{" in metrics
         told = orjson.loads(readings.weft("watch", "show", readings.name, "--json"))
         assert "<script" not in Path(told["page"]).read_text()
         watcher = _watcher(supervisor.pid)
@@ -116,7 +123,7 @@ def test_past_events_are_held_against_a_suite(
     readings.send(1_000)
     assert _in_process(readings, monkeypatch, "quality", "run", readings.name, "--json") == Exit.DONE
     told = orjson.loads(capsys.readouterr().out)
-    assert (told["events read"], told["unreadable"], told["left at a step before"], told["judged"]) == ("1,000", "20", "80", "900")
+    assert (told["events"], told["unreadable"], told["left_before"], told["judged"]) == (1_000, 20, 80, 900)
     assert told["holds"]
     readings.send(500)
     assert _in_process(readings, monkeypatch, "quality", "run", readings.name) == Exit.FAILED
