@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         """How to talk to Redis; `local` is that of the local stack, for where no setting names one.
 
         Raises:
-            UsageError: neither is there.
+            UsageError: neither is there, or a file of certificates or keys is not.
         """
         redis = self.redis_server
         url = redis.url or local
@@ -160,7 +160,10 @@ class Settings(BaseSettings):
         if redis.url is None:
             return RedisSettings(url)
         password = redis.password.get_secret_value() if redis.password else ""
-        return RedisSettings(url, redis.user or "", password, *(self.file(path) for path in (redis.ca, redis.certificate, redis.key)))
+        files = [self.file(path) for path in (redis.ca, redis.certificate, redis.key)]
+        if missing := [file for file in files if file and not os.access(file, os.R_OK)]:
+            raise UsageError(f"TLS to Redis can't use {missing[0]}: it can't be read", "Certificates and keys are PEM files.")
+        return RedisSettings(url, redis.user or "", password, *files)
 
     def at_home(self) -> "Settings":
         """The same with everything on the local stack."""

@@ -70,23 +70,31 @@ def down(
     if wipe and only:
         raise UsageError("--wipe and --purge delete the data of all parts; they do not go with --only.", "Leave one of them out.")
     settings = load()
-    stack = LocalStack(settings)
-    if purge:
-        downloads.require_unused(settings.cache_folder, stack.folder)
-    if wipe and stack.folder.exists():
-        stack.parts()  # refuses a folder that is not Weft's
-    if purge or (wipe and stack.folder.exists()):
-        _confirm(f"{stack.folder} and all that is in it{f', and the downloads in {settings.cache_folder}' if purge else ''}", yes)
-    fetched_bytes = downloads.size_bytes(settings.cache_folder) if purge else 0
+    stack, cache = LocalStack(settings), settings.cache_folder
+    if wipe:
+        _agreed(stack, cache if purge else None, yes)
+    fetched_bytes = downloads.size_bytes(cache) if purge else 0
     ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
         ended += stack.down(_names(only), progress)
     if wipe:
         stack.wipe()
     if purge:
-        downloads.delete(settings.cache_folder)
+        downloads.delete(cache)
         say(f"{fetched_bytes / 1e6:.0f} MB of downloads are deleted; the next start needs a network")
     say(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+def _agreed(stack: LocalStack, cache: Path | None, yes: bool) -> None:
+    """See that all of it is Weft's, that nobody else needs it, and that somebody agrees. Nothing there is nothing to ask."""
+    named = [f"the downloads in {cache}"] if cache is not None else []
+    if cache is not None:
+        downloads.require_unused(cache, stack.folder)
+    if stack.folder.exists():
+        stack.parts()  # refuses a folder that is not Weft's
+        named.insert(0, f"{stack.folder} and all that is in it")
+    if named:
+        _confirm(", and ".join(named), yes)
 
 
 def _confirm(named: str, yes: bool) -> None:

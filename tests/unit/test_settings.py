@@ -2,6 +2,8 @@
 
 import os
 import ssl
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from connectors.kafka.laws import LAWS, check
 from connectors.kafka.settings import KafkaSettings
 from ops.stack import services
-from ops.stack.downloads import delete
+from ops.stack.downloads import delete, require_unused
 from ops.stack.told import told
 from schemas.errors import UsageError
 from streams.settings import Settings, load, said
@@ -180,6 +182,16 @@ def test_a_home_that_can_not_be_written_to_is_not_needed(tmp_path: Path, environ
     environment.setenv("WEFT_CACHE", str(tmp_path / "mine"))
     assert load(tmp_path).cache_folder == tmp_path / "mine"
     assert said(tmp_path)["cache"].origin.where == "WEFT_CACHE"
+
+
+def test_downloads_that_another_stack_runs_from_are_not_deleted(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()", str(tmp_path / "kafka" / "0" / "*")], stdin=subprocess.PIPE)
+    try:
+        with pytest.raises(UsageError, match=rf"Another stack runs from the downloads in .*process {other.pid}"):
+            require_unused(tmp_path, tmp_path / "data")
+    finally:
+        other.communicate(b"\n")
+    require_unused(tmp_path, tmp_path / "data")
 
 
 def test_purging_deletes_what_is_weft_s_in_the_cache_and_nothing_else(tmp_path: Path) -> None:
