@@ -53,7 +53,7 @@ class Plugin:
             raise FlowError(f"{self.origin} is not used: {self.wrong}")
         try:
             return _imported(self.place, _changed(self.place)) if isinstance(self.place, Path) else self.place.load()
-        except Exception as error:  # whatever its code does
+        except (Exception, SystemExit) as error:  # whatever its code does
             raise FlowError(f"{self.origin} can't be loaded: {told(error)}", "`weft plugin list` shows all plugins.") from error
 
 

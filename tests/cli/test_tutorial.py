@@ -26,7 +26,7 @@ SAID = (
     "generation 1 ended as result",
     "all 12 laws are kept",
     "delays@1.2.0 is applied.",
-    "delays: 0 results were sent",
+    "delays: 0 results were sent; 0 had arrived before.",
     "delays is drained and has ended",
 )
 MARK = "+++ {} +++"
