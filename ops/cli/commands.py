@@ -31,6 +31,7 @@ COMMANDS = (
     Row("lag", "ops.cli.run:lag", "Show how far behind a flow is.", "Flows"),
     Row("init", "ops.cli.init:init", "Make a project folder of your own, from a CSV file or an example.", "Flows"),
     Row("disk", "ops.cli.disk:disk", "Show how much disk a flow's topics take, and for how long.", "Flows"),
+    Row("top", "ops.cli.top:top", "Watch how flows are doing right now.", "Flows"),
     Row("flow", "ops.cli.flow:app", "Check, list, show, test and apply flows.", "Flows"),
     Row("schema", "ops.cli.schema:app", "List, show and check the contracts of events; keep and register versions.", "Flows"),
     Row("produce", "ops.cli.produce:produce", "Send events to a flow's input topic.", DAILY),
@@ -46,6 +47,7 @@ COMMANDS = (
     Row("watch", "ops.cli.watch:app", "Show what expectations on samples of live events came to.", "Models"),
     Row("quality", "ops.cli.quality:app", "Hold past events against a suite of expectations.", "Models"),
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),
+    Row("telemetry", "ops.cli.telemetry:app", "Dashboard, alert rules and metrics for Prometheus and Grafana.", "Figures"),
     Row("bench-lane", "ops.cli.bench:bench_lane", "Race the lane against a loop written by hand.", "Figures"),
 )
 

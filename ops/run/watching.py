@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
 from streams.slot import Slot
@@ -22,7 +23,7 @@ def ask(slot: Slot) -> Mapping[str, Any] | None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/flows", timeout=TIMEOUT_S) as answer:
             said: Mapping[str, Any] = json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):  # one that dies may end its answer in the middle
         return None
     return said if (said.get("flow"), said.get("slot")) == (slot.flow, slot.number) else None  # else another one took the port
 
