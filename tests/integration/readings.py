@@ -167,6 +167,6 @@ def _read(consumer: Consumer, topic: str, partition: int) -> Sequence[Any]:
     _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
     consumer.assign([TopicPartition(topic, partition, 0)])
     found: list[Any] = []
-    while consumer.position([TopicPartition(topic, partition)])[0].offset < high:
+    while high and consumer.position([TopicPartition(topic, partition)])[0].offset < high:  # where nothing is, there is no position
         found += [message for message in consumer.consume(5000, 0.2) if message.error() is None]
     return found
