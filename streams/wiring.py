@@ -32,6 +32,7 @@ from streams.lane import Lane
 from streams.ledger.key import LogKey
 from streams.ledger.signer import Signer
 from streams.parts import Bounds, LaneParts
+from streams.registry import project_of
 from streams.settings import Settings
 from streams.slot import Slot, samples_socket
 from streams.tables import IN_PROCESS
@@ -112,7 +113,7 @@ def flows_of(parts: Fabric, control: Control, watch: Watch = UNWATCHED) -> tuple
 
 def _compiled(parts: Fabric, value: bytes, watch: Watch) -> Flow:
     """A version as it was applied: its steps ask for the models whose manifests it carries, whatever the project's folder holds now."""
-    behind = FolderProject(parts.settings.project_folder)
+    behind = project_of(parts.settings)
     models = parts.models
     if isinstance(models, Router):
         models = models.reading(Manifests(FrozenProject(Bundle.decode(value).files, behind)))
