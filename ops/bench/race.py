@@ -70,6 +70,13 @@ class Outcome:
             speed.setdefault(lap.turn, {})[lap.name] = lap.events_s
         return [laps[contender.name] / laps[to.name] for laps in speed.values()]
 
+    def cpu_ratio(self, contender: Weft, to: Contender = HANDMADE) -> float:
+        """Of the CPU time per event, the median of all rounds: what other work on the machine disturbs least."""
+        used: dict[int, dict[str, float]] = {}
+        for lap in self.laps:
+            used.setdefault(lap.turn, {})[lap.name] = lap.cpu_us
+        return statistics.median(laps[contender.name] / laps[to.name] for laps in used.values())
+
     def ratio(self, contender: Weft, to: Contender = HANDMADE) -> float:
         """The median."""
         return statistics.median(self.ratios(contender, to))

@@ -44,6 +44,8 @@ def bench_lane(
         told = {"ratios": outcome.ratios(Weft(), other), "ratio": outcome.ratio(Weft(), other)}
         as_json({"events": outcome.events, "laps": laps} | ({"served_ratio": outcome.ratio(served, other)} if serve else {}) | told)
     else:
+        if telemetry:
+            say(f"CPU per event: ratio {outcome.cpu_ratio(Weft(), other):.3f}")
         if serve:
             say(f"with Serve: ratio {outcome.ratio(served, other):.2f}")
         say(f"ratio {outcome.ratio(Weft(), other):.{3 if telemetry else 2}f}")
