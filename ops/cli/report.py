@@ -4,6 +4,7 @@ import asyncio
 import time
 import webbrowser
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,8 @@ async def _gathered(flow: str) -> Mapping[str, Any]:
     from ops.daily.desk import desk
     from ops.report.gather import gather
 
-    async with desk(load(), flow) as at:
+    settings = load()
+    async with desk(settings, flow) as at:
         with bars() as progress:
-            return await gather(at, time.time_ns() // 1_000_000, lambda done, total: progress("reading the ledger", done, total))
+            told = partial(progress, "reading the ledger")
+            return await gather(at, time.time_ns() // 1_000_000, told, settings.data_folder)

@@ -1,6 +1,7 @@
 """Gathers the figures of a report: one pass over a flow's ledger, its input topic beside it, then its checkpoints."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ops.audit.report import Progress, silent
 from ops.daily.desk import Desk
 from ops.report.drifts import Drifts
+from ops.report.expected import expectations
 from ops.report.models import Models
 from ops.report.outcomes import Outcomes
 from ops.report.passed import Passed
@@ -74,8 +76,8 @@ class Gathered:
         }
 
 
-async def gather(desk: Desk, now_ms: int, progress: Progress = silent) -> Figures:
-    """The figures of a flow as its topics tell them now.
+async def gather(desk: Desk, now_ms: int, progress: Progress = silent, data: Path | None = None) -> Figures:
+    """The figures of a flow as its topics tell them now; with a data folder also what expectations on samples came to.
 
     Raises:
         FailedError: nothing was decided yet, or the ledger can't be read.
@@ -88,4 +90,4 @@ async def gather(desk: Desk, now_ms: int, progress: Progress = silent) -> Figure
             f"Nothing of {desk.flow.name} was decided yet.", f"Begin with: weft produce {desk.flow.name}, then weft run {desk.flow.name}"
         )
     await found.trees.sign(desk.reader, desk.subject)
-    return {**found.figures(now_ms), "expectations": []}
+    return {**found.figures(now_ms), "expectations": expectations(data, desk.flow.name) if data is not None else []}

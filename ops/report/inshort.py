@@ -14,7 +14,7 @@ class Line(NamedTuple):
 
 def in_short(figures: Mapping[str, Any]) -> list[Line]:
     """The sentences, those that ask for a look in front."""
-    lines = [*_outcomes(figures), *_drift(figures), *_models(figures), *_reviews(figures), *_ledger(figures)]
+    lines = [*_outcomes(figures), *_drift(figures), *_expected(figures), *_models(figures), *_reviews(figures), *_ledger(figures)]
     return sorted(lines, key=lambda line: not line.look)
 
 
@@ -45,6 +45,15 @@ def _drift(figures: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(True, f"{count:,} {kind} alert{'s' if count > 1 else ''} {'were' if count > 1 else 'was'} raised.", "drift")
     if not counts and drift["columns"]:
         yield Line(False, "No alert was raised: no window of a watched column differs from its reference.", "drift")
+
+
+def _expected(figures: Mapping[str, Any]) -> Iterator[Line]:
+    if figures["expectations"]:
+        newest = figures["expectations"][0]
+        failed = len(newest["failed"])
+        held = f"{failed} expectations of {newest['step']} were" if failed != 1 else f"One expectation of {newest['step']} was"
+        said = f"{held} not met on {newest['day']}." if failed else f"All expectations of {newest['step']} were met on {newest['day']}."
+        yield Line(bool(failed), said, "quality")
 
 
 def _models(figures: Mapping[str, Any]) -> Iterator[Line]:

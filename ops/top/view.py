@@ -77,10 +77,7 @@ def _view(flow: str, workers: Sequence[Said], old: Mapping[tuple[str, int], Said
         return {name: count / seconds if seconds > 0 else 0.0 for name, count in _by(growth, label).items()}
 
     statuses = [said.status for said in up if said.status is not None]
-    totals: Counter[str] = Counter()
-    for said in up:
-        totals.update(_by(of(said.samples, Metric.OUTCOMES), "verdict"))
-    waiting = {step: why for status in statuses for step, why in ((status.get("lane") or {}).get("waiting_for") or {}).items()}
+    totals = sum((_by(of(said.samples, Metric.OUTCOMES), "verdict") for said in up), Counter[str]())
     lags = _lags(up)
     ages = [one for said in up for one in of(said.samples, Metric.OLDEST_AGE).items()]
     count = sum(grown(Metric.LATENCY_SECONDS, 2).values())
@@ -97,7 +94,7 @@ def _view(flow: str, workers: Sequence[Said], old: Mapping[tuple[str, int], Said
         oldest_s=max((age for labels, age in ages if not _waits(dict(labels)["topic"])), default=0.0),
         retrying=sum(behind for topic, behind in lags if _waits(topic)),
         latency_s=sum(grown(Metric.LATENCY_SECONDS, 1).values()) / count if count else None,
-        steps=_steps(grown, waiting, seconds),
+        steps=_steps(grown, _waiting(statuses), seconds),
         breakers={model: state for status in statuses for model, state in (status.get("breakers") or {}).items()},
         drift=_drift(up),
         reviews_open=int(sum(_values(up, Metric.REVIEWS_OPEN))),
@@ -126,6 +123,12 @@ def _by(growth: Growth, label: str) -> Counter[str]:
 
 def _values(workers: Sequence[Said], metric: Metric) -> list[float]:
     return [value for said in workers for value in of(said.samples, metric).values()]
+
+
+def _waiting(statuses: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """For what each step waits."""
+    lanes = [status.get("lane") or {} for status in statuses]
+    return {step: why for lane in lanes for step, why in (lane.get("waiting_for") or {}).items()}
 
 
 def _lags(workers: Sequence[Said]) -> list[tuple[str, int]]:

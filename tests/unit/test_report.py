@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from connectors.memory.reader import MemoryReader
 from ops.audit.subject import Subject
 from ops.daily.desk import Desk
 from ops.daily.reviews import chosen, decide, decided_now, open_reviews
+from ops.quality import day
+from ops.quality.findings import Finding, Judgement
 from ops.report.gather import gather
 from ops.report.page import page, percent, span
 from processors.drift.reference import describe
@@ -134,6 +137,23 @@ async def test_drift_and_missing_values_are_told_by_the_time_of_the_events() -> 
     assert figures["outcomes"]["undated"] == 1
     assert figures["models"]["degraded"] == LINES // 2
     assert figures["ledger"]["trees"][0]["unsigned"] == 2 * LINES + 1
+
+
+async def test_expectations_are_told_where_the_data_folder_has_any(tmp_path: Path) -> None:
+    world, flow = World(), dated_flow()
+    dated_ledger(world, flow)
+    kept = day.Day(flow="f", day="2026-11-20")
+    step = kept.step("watch", "f@1.0.0", "numbers", "alert")
+    bad = Finding("expect_x", ("n",), f"n is {HOSTILE}", "warning", holds=False, observed="3 % unexpected")
+    step.add(Judgement("numbers", 500, 0.1, (bad,)), day.Judged(at_ms=NOW_MS, rows=500, failed=[bad.told]))
+    day.save(tmp_path, kept, "")
+    figures = await gather(desk(world, flow), NOW_MS, data=tmp_path)
+    (told,) = figures["expectations"]
+    assert (told["day"], told["windows"], told["failed"][0]["windows"]) == ("2026-11-20", 1, 1)
+    text = page(figures)
+    assert "One expectation of watch was not met on 2026-11-20." in text
+    assert "3 % unexpected" in text
+    assert HOSTILE not in text
 
 
 class Elements(HTMLParser):
