@@ -116,6 +116,8 @@ def described(desk: Desk, review: Review) -> dict[str, Any]:
     waits = review.waits
     value, wrong = decoded(desk.read_input, waits.value, waits.headers or ())
     columns = {} if waits.columns is None else pending.unpack(waits.columns).to_pylist()[0]
+    if value is not None:  # what a policy hid in the columns is hidden here too
+        value = {name: columns.get(name, found) for name, found in value.items()}
     return review.as_json() | {
         "flow": f"{waits.flow}@{waits.version}",
         "generation": waits.generation,
