@@ -28,7 +28,6 @@ from schemas.manifest import Manifest
 from serving.training.csv_course import Border, suspects, train_csv
 
 SAMPLES = 12
-TEMPLATE = Path(__file__).parent / "template"
 Progress = Callable[[str], None]
 
 
@@ -126,7 +125,7 @@ def _files(wanted: Design, border: Border, source: str, manifest: Manifest) -> M
     """Every file but the model's, by its path."""
     name = wanted.name
     held = manifest.groups[0]
-    figures = [f"The model: AUC {held.auc:.3f} on {held.rows:,} rows that it has not seen; it says yes from {border.threshold:g} on."]
+    figures = f"The model: AUC {held.auc:.3f} on {held.rows:,} rows that it has not seen; it says yes from {border.threshold:g} on."
     files = {
         f"flows/{name}.yaml": texts.flow(wanted, border),
         f"flows/samples/{name}.ndjson": _samples(wanted),
@@ -136,8 +135,8 @@ def _files(wanted: Design, border: Border, source: str, manifest: Manifest) -> M
         f"policies/{name}.yaml": texts.policy(border),
         f"suites/{name}.json": texts.suite(wanted),
         f"sinks/{name}.yaml": texts.sink(wanted),
-        "plugins/steps/codes.py": (TEMPLATE / "codes.py").read_text("utf-8"),
-        "plugins/sinks/sqlite.py": (TEMPLATE / "sqlite.py").read_text("utf-8"),
+        "plugins/steps/codes.py": (texts.TEMPLATE / "codes.py").read_text("utf-8"),
+        "plugins/sinks/sqlite.py": (texts.TEMPLATE / "sqlite.py").read_text("utf-8"),
         "weft.toml": texts.TOML,
         ".gitignore": texts.IGNORE,
         "README.md": texts.readme(wanted, source, figures),

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable
 from math import floor, isfinite, log10
+from pathlib import Path
 
 from ops.project.columns import Column
 from ops.project.design import Design
 from serving.training.csv_course import Border
 
+TEMPLATE = Path(__file__).parent / "template"
+"""Files of a project that are the same, or nearly, in each."""
 _DRIFT_COLUMNS = 5
 DRIFT_ROWS = 500
 """A reference of fewer rows says little."""
@@ -131,53 +134,14 @@ to:
 """
 
 
-def readme(design: Design, source: str, figures: Iterable[str]) -> str:
+def readme(design: Design, source: str, figures: str) -> str:
     """`README.md`."""
-    name = design.name
-    return f"""\
-# {name}
-
-Is `{design.question.target}` going to be `{design.question.positive}`? A Weft project made by `weft init` from {source}.
-
-{chr(10).join(figures)}
-
-Without any stack:
-
-```
-weft flow check {name}                                  # mistakes, with line and what to do
-weft flow test {name}                                   # a verdict for each sample event
-weft flow test {name} --expect tests/expected.ndjson    # the project's test
-weft plugin test                                        # the project's own step and sink keep the laws
-weft models show {name}                                 # the model's card
-```
-
-With Kafka and Redis, which come with Weft:
-
-```
-weft up
-weft flow apply {name} --yes
-weft run {name} --detach
-weft produce {name} --from FILE.csv                     # or .ndjson, or .avro: the columns of schemas/{design.event}.avsc
-weft results {name}
-weft sink run {name} --until-idle
-weft audit verify {name}
-weft stop {name}
-weft down
-```
-
-| file | is |
-|---|---|
-| `flows/{name}.yaml` | the flow: its steps, in order |
-| `flows/samples/{name}.ndjson` | sample events, two of which are meant to be wrong |
-| `schemas/` | what an event and a result look like (Avro) |
-| `rules/{name}.yaml` | what must hold of an event, else it is a dead letter |
-| `policies/{name}.yaml` | what waits for a person |
-| `models/{name}/` | the model, its manifest and its card |
-| `plugins/` | a step and a sink of this project's own: Python that runs in the worker |
-| `sinks/{name}.yaml` | where results are sent |
-| `tests/expected.ndjson` | what becomes of the sample events |
-| `weft.toml` | settings |
-"""
+    question = design.question
+    said = {"name": design.name, "target": question.target, "positive": question.positive, "source": source, "figures": figures}
+    text = (TEMPLATE / "README.md").read_text("utf-8")
+    for word, value in {**said, "event": design.event}.items():
+        text = text.replace(f"{{{word}}}", value)
+    return text
 
 
 def _words(words: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from ops.flow.events import read_samples
 from ops.flow.offline import FixedScore, judge, parts
 from ops.plugins.trial import listed, tried
-from ops.project.make import TEMPLATE
+from ops.project.texts import TEMPLATE
 from processors.flow.check import check
 from processors.flow.compile import compile_flow
 from processors.flow.project import FolderProject

@@ -14,7 +14,7 @@ from connectors.memory.sink import MemorySink
 from connectors.sink import Message
 from connectors.sink_laws import SINK_LAWS, SinkLaw
 from ops.daily.rows import Row
-from ops.project.make import TEMPLATE
+from ops.project.texts import TEMPLATE
 from ops.sinks.file import check
 from ops.sinks.run import Outlet, Tally, run
 from processors.flow.project import FolderProject
