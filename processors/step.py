@@ -63,7 +63,8 @@ class Intake:
 
     def position(self, row: int) -> Position:
         """Where a row was consumed."""
-        return Position(*self.sources[self.source[row]], int(self.offset[row]))
+        source = self.sources[self.source[row]]
+        return Position(source.topic, source.partition, int(self.offset[row]))
 
     def trip(self, row: int) -> Trip:
         """The pass that a row is."""

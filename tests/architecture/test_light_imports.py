@@ -6,7 +6,19 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("ray", "mlflow", "great_expectations", "pandas", "sklearn", "lightgbm", "onnxruntime", "jgo", "matplotlib", "jinja2", "opentelemetry.exporter")
+HEAVY = (
+    "ray",
+    "mlflow",
+    "great_expectations",
+    "pandas",
+    "sklearn",
+    "lightgbm",
+    "onnxruntime",
+    "jgo",
+    "matplotlib",
+    "jinja2",
+    "opentelemetry.exporter",
+)
 HELP_S = 0.3
 TRIES = 7
 

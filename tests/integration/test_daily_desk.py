@@ -16,7 +16,7 @@ from connectors.kafka.log import KafkaLog
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
-from connectors.log import Outgoing
+from connectors.log import Headers, Outgoing
 from ops.audit.subject import Subject
 from ops.audit.verify import Verification
 from ops.daily.desk import Desk
@@ -95,11 +95,11 @@ class Shop:
         assert report.proven, report.findings
 
 
-def _number(value: bytes) -> Mapping[str, Any]:
+def _number(value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
     return {"n": int(value)}
 
 
-def _line(value: bytes) -> Mapping[str, Any]:
+def _line(value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
     return dict(json.loads(value))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from connectors.log import Outgoing
+from connectors.log import Headers, Outgoing
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.reader import MemoryReader
 from ops.audit.subject import Subject
@@ -20,7 +20,7 @@ from tests.simulation.small import World, running, small_flow, until
 BIG = b"7" * 100_000
 
 
-def _plain(value: bytes) -> Mapping[str, Any]:
+def _plain(value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
     return {"text": value.decode()}
 
 

@@ -119,7 +119,7 @@ def test_a_password_is_sent_and_never_said(url: str, twin: RegistryTwin) -> None
     with pytest.raises(UnreachableError, match="refuses the user") as caught:
         HttpRegistry(url, "me:wrong-password").schema(1)
     assert "wrong-password" not in f"{caught.value} {caught.value.hint}"
-    said = Settings(registry=url, registry_auth="me:secret")  # type: ignore[arg-type]
+    said = Settings(registry=url, registry_auth="me:secret")
     assert "secret" not in repr(said) + said.model_dump_json()
     assert (registry_of(said) or HttpRegistry("http://x")).schema(1) is None
     for wrong, auth in (("ftp://x", None), ("http://me:secret@x", None), ("http://x:port", None), ("http://x", "secret")):

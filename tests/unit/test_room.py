@@ -167,7 +167,7 @@ class World500(World):
         return Desk((flow,), reader, publisher, Subject("f", flow.topics, "weft", ()), _plain, _plain)
 
 
-def _plain(value: bytes) -> Mapping[str, Any]:
+def _plain(value: bytes, headers: Headers = ()) -> Mapping[str, Any]:
     return {"text": value.decode()}
 
 
