@@ -45,6 +45,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW: Final = frozenset({"source", "specversion", "type", "dataschema", "datacontenttype"})  # with few values: looked at once
 _SHORT: Final = 200  # characters; longer ones are not kept
 _INT: Final = 1 << 31
+_PLAIN: Final = {str}
 
 _AVRO: Final = frozenset({"avro", "x-avro", "vnd.apache.avro", "vnd.apache.avro+binary"})
 
@@ -63,17 +64,23 @@ class Attributes(NamedTuple):
 
 def checked(given: Mapping[str, Any]) -> Attributes | Misfit:
     """The attributes as text, or what is wrong with them."""
-    texts = {name: value if type(value) is str else _text(value) for name, value in given.items() if value is not None}
+    texts: Mapping[str, Any] = given if set(map(type, given.values())) == _PLAIN else _converted(given)
     for name in REQUIRED:
         if name not in texts:
             return Misfit(Reason.NOT_CLOUDEVENT, f"the CloudEvent has no {name}")
     for name, value in texts.items():
-        if value is None or (name in STANDARD and type(given[name]) is not str):
+        if value is None:
             return Misfit(Reason.NOT_CLOUDEVENT, f"the CloudEvent's {_said(name)} is of a type that it can't be")
         fault = _seen(name, value) if name in _FEW and len(value) <= _SHORT else _fault(name, value)
         if fault:
             return Misfit(Reason.NOT_CLOUDEVENT, fault)
-    return _timed(texts)  # type: ignore[arg-type]  # none of them is None
+    return _timed(texts)
+
+
+def _converted(given: Mapping[str, Any]) -> Mapping[str, str | None]:
+    """Values as text; None where one can't be any. Standard attributes are text, whatever else may stand for it."""
+    there = ((name, value) for name, value in given.items() if value is not None)
+    return {name: value if type(value) is str else None if name in STANDARD else _text(value) for name, value in there}
 
 
 def _timed(texts: Mapping[str, str]) -> Attributes | Misfit:
@@ -121,7 +128,7 @@ def _text(value: Any) -> str | None:
 
 def _fault(name: str, value: str) -> str:
     """What is wrong with an attribute; empty if nothing is."""
-    if not _NAME.fullmatch(name):
+    if name not in STANDARD and not _NAME.fullmatch(name):
         return f"the name of an attribute has other than lower-case letters and digits: {_said(name)}"
     if _CONTROL.search(value):
         return f"the CloudEvent's {_said(name)} holds control characters"

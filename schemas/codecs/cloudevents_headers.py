@@ -26,15 +26,20 @@ _FORMATS: Final[Mapping[str, Callable[[bytes], Opened | Misfit]]] = {
 
 def opened(value: bytes, headers: Pairs) -> Opened | Misfit:
     """The event in a record, or what is wrong with it."""
+    kind, given, twice = None, {}, ""
     try:
-        kind = _content_type(headers)
-        if kind is not None and kind.lower().startswith(_STRUCTURED):
-            return _structured(kind, value)
-        given = _attributes(headers)
+        for name, said in headers:
+            if name.startswith(PREFIX):
+                twice = name if name[3:] in given else twice
+                given[name[3:]] = None if said is None else said.decode()
+            elif kind is None and said is not None and name.lower() == CONTENT_TYPE:
+                kind = said.decode()
     except UnicodeDecodeError:
         return Misfit(Reason.INVALID_UTF8, "a header of the CloudEvent is not UTF-8")
-    if isinstance(given, Misfit):
-        return given
+    if kind is not None and kind.lower().startswith(_STRUCTURED):
+        return _structured(kind, value)
+    if twice:
+        return Misfit(Reason.NOT_CLOUDEVENT, f"the header {twice[:40]!r} is there twice, and only one can be meant")
     if kind is not None:
         given["datacontenttype"] = kind
     attributes = checked(given)
@@ -44,17 +49,3 @@ def opened(value: bytes, headers: Pairs) -> Opened | Misfit:
 def _structured(kind: str, value: bytes) -> Opened | Misfit:
     read = _FORMATS.get(kind.partition(";")[0].strip().lower())
     return Misfit(Reason.NOT_CLOUDEVENT, f"no event format is called {kind[:80]!r} here") if read is None else read(value)
-
-
-def _content_type(headers: Pairs) -> str | None:
-    return next((value.decode() for name, value in headers if name.lower() == CONTENT_TYPE and value is not None), None)
-
-
-def _attributes(headers: Pairs) -> dict[str, str | None] | Misfit:
-    found: dict[str, str | None] = {}
-    for name, value in headers:
-        if name.startswith(PREFIX):
-            if name in found:
-                return Misfit(Reason.NOT_CLOUDEVENT, f"the header {name[:40]!r} is there twice, and only one can be meant")
-            found[name] = None if value is None else value.decode()
-    return {name.removeprefix(PREFIX): value for name, value in found.items()}
