@@ -125,7 +125,7 @@ def schema(
 @app.command("test")
 def try_(
     flow: Name,
-    events: Annotated[Path | None, typer.Option(help="JSON lines or an Avro file; else the flow's own samples.")] = None,
+    events: Annotated[Path | None, typer.Option(help="JSON lines, .csv or an Avro file; else the flow's own samples.")] = None,
     lookup: Annotated[Path | None, typer.Option(help="A JSON file, key -> object, that answers `enrich`.")] = None,
     score: Annotated[float | None, typer.Option(help="Every model answers with this number; else the trained models answer.")] = None,
     expect: Annotated[Path | None, typer.Option(help="What should come out: lines as --json prints them.")] = None,
