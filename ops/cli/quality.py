@@ -23,7 +23,7 @@ def group() -> None:
 
 @app.command(
     epilog="Examples:\n\n  weft quality run departure-delays --suite departures --from 2013-02-01 --to 2013-03-01"
-    "\n\n  weft quality run departure-delays --suite decisions --topic flights.delay-decisions --json"
+    "\n\n  weft quality run departure-delays --suite departures --sample 0.1 --json"
 )
 def run(
     flow: Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")],

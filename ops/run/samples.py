@@ -5,6 +5,7 @@ Where no flow has a `watch` step nothing is ever started. The process also ends 
 
 import contextlib
 import select
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -25,7 +26,12 @@ class SampleWatch:
     def __init__(self, flow: str, data: Path, environment: Mapping[str, str], now: Callable[[], float]) -> None:
         self._flow, self._environment, self._now = flow, environment, now
         self._path = samples_socket(data, flow)
-        self._socket = listening(self._path)
+        self._unsaid = ""
+        try:
+            self._socket: socket.socket | None = listening(self._path)
+        except OSError as error:  # a file system without sockets: the flow runs all the same
+            self._socket = None
+            self._unsaid = f"samples of watch steps are let go: {error.strerror}: {self._path}"
         self._process: subprocess.Popen[bytes] | None = None
         self._back_off = BackOff()
         self._started_s = self._due_s = 0.0
@@ -42,9 +48,12 @@ class SampleWatch:
 
     def tend(self) -> str:
         """Start it if a sample waits; a sentence for people if it has just ended."""
+        if self._socket is None:
+            said, self._unsaid = self._unsaid, ""
+            return said
         if self._process is None:
             if self._now() >= self._due_s and select.select([self._socket], [], [], 0)[0]:
-                self._start()
+                self._start(self._socket.fileno())
             return ""
         if self._process.poll() is None:
             return ""
@@ -67,13 +76,14 @@ class SampleWatch:
             process.kill()
             process.wait()
             process.stdin.close()
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
         self._path.unlink(missing_ok=True)
 
-    def _start(self) -> None:
+    def _start(self, descriptor: int) -> None:
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        argv = [sys.executable, "-m", PROGRAM, "--flow", self._flow, "--socket", str(self._socket.fileno())]
+        argv = [sys.executable, "-m", PROGRAM, "--flow", self._flow, "--socket", str(descriptor)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 argv,
@@ -81,7 +91,7 @@ class SampleWatch:
                 stdout=log,
                 stderr=log,
                 env=dict(self._environment),
-                pass_fds=(self._socket.fileno(),),
+                pass_fds=(descriptor,),
                 start_new_session=True,  # ctrl-C reaches the supervisor alone
             )
         self._started_s = self._now()

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow as pa
 import pytest
 
+from connectors.local.samples import SocketSamples
 from ops.run import forks, supervisor
 from ops.run.child import BackOff, Child
 from ops.run.held import held, holder, require_free
+from ops.run.samples import SampleWatch
 from ops.run.supervisor import Plan, sweep
 from ops.run.watching import Tally, Watching
+from processors.ports import Sample
 from schemas.errors import FailedError, UsageError
 from schemas.vocabulary import Exit
-from streams.slot import Slot, run_folder
+from streams.slot import Slot, run_folder, samples_socket
 
 
 def _plan(data: Path, workers: int = 1) -> Plan:
@@ -208,3 +212,35 @@ def test_folders_of_slots_that_are_no_more_are_swept(tmp_path: Path) -> None:
 def test_a_slot_keeps_its_port_as_long_as_it_is_free(tmp_path: Path) -> None:
     slot = Slot("f", 0, 1, tmp_path)
     assert slot.web_port() == slot.web_port() == slot.kept_port()
+
+
+def test_where_no_socket_can_be_made_the_flow_runs_and_it_is_said_once(tmp_path: Path) -> None:
+    samples = SampleWatch("f", tmp_path / "nowhere", {}, lambda: 0.0)
+    assert samples.tend().startswith("samples of watch steps are let go: No such file or directory")
+    assert samples.tend() == ""
+    samples.end(lambda: True)
+
+
+def test_whoever_judges_samples_is_started_by_the_first_one_and_again_after_it_failed(tmp_path: Path) -> None:
+    run_folder(tmp_path, "f").mkdir(parents=True)
+    now = [0.0]
+    samples = SampleWatch("f", tmp_path, {**os.environ, "WEFT_BOOTSTRAP": ""}, lambda: now[0])
+    samples.tend()
+    assert samples.pid is None
+    SocketSamples(samples_socket(tmp_path, "f")).offer(Sample("f@1", "watch", pa.record_batch({"n": [1]})))
+    samples.tend()
+    first = samples.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    while samples.pid is not None:
+        time.sleep(0.01)
+    assert "ended with code -9" in samples.tend()
+    samples.tend()
+    assert samples.pid is None
+    now[0] = 0.2
+    samples.tend()
+    assert samples.pid not in (None, first)
+    began = time.monotonic()
+    samples.end(lambda: True)
+    assert time.monotonic() - began < 10
+    assert not samples_socket(tmp_path, "f").exists()
