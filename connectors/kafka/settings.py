@@ -82,7 +82,9 @@ class KafkaSettings:
             if security.certificate:
                 context.load_cert_chain(security.certificate, security.key, security.key_password)
         except OSError as error:  # also what is no certificate, or of another key
-            raise UsageError(f"TLS to Kafka can't use {named}: {error.strerror or error}", "Certificates and keys are PEM files.") from error
+            raise UsageError(
+                f"TLS to Kafka can't use {named}: {error.strerror or error}", "Certificates and keys are PEM files."
+            ) from error
         if self.client.get("ssl.endpoint.identification.algorithm") == "none":
             context.check_hostname = False
         return context
