@@ -17,7 +17,7 @@ def produce(
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many events; else all.")] = None,
     rate: Annotated[str, typer.Option(metavar="N/s", help="So many events a second; else as fast as it goes.")] = "",
     hostile: Annotated[bool, typer.Option("--hostile", help="Then a labelled handful of records that are meant to be wrong.")] = False,
-    file: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="JSON lines, .csv or Avro; else the example's events.")] = None,
+    file: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="JSON lines, CSV or Avro; else the example's events.")] = None,
     lookups: Annotated[bool, typer.Option(help="Also load what the example's flow looks up into Redis.")] = True,
     json: Json = False,
 ) -> int:
