@@ -115,7 +115,7 @@ def _topics(was: FlowFile, now: FlowFile) -> Iterator[Difference]:
             yield Difference("topic", name, "", "", "made when it is applied")
     for name in one:
         if name not in other:
-            yield Difference("topic", name, "used", "", "it stays, and is read until nothing waits on it")
+            yield Difference("topic", name, "the old version waits there", "", "it stays, and is read until nothing waits on it")
 
 
 def _files(old: Checked, new: Checked) -> Iterator[Difference]:

@@ -41,7 +41,7 @@ def test_every_change_is_told_once_and_in_order(tmp_path: Path) -> None:
     assert "version: 1.0.0 -> 1.10.0" in said
     assert 'step filter-near is new: {"filter": {"reason": "near", "when": "distance < 10.0"}}' in said
     assert "limit deadline: 15m -> 20m" in said
-    assert "topic small.retry.30s is gone: used (it stays, and is read until nothing waits on it)" in said
+    assert "topic small.retry.30s is gone: the old version waits there (it stays, and is read until nothing waits on it)" in said
     assert "model late: 1.0.0 sha256 000000000000 -> 2.0.0 sha256 111111111111" in said
     back = sides(["small@1.0.0", "small@1.0.0"], project, now)
     assert differences(back[0].checked, back[1].checked) == []
