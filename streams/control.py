@@ -62,7 +62,7 @@ class Alert(_Record):
     what: str  # e.g. "drift"
     column: str
     topic: str
-    partition: int
+    partition: int  # -1: all of the topic
     sentence: str
     figures: dict[str, float]
     at_ms: int
