@@ -1,4 +1,4 @@
-# The workers, the model server and the command line of Weft, in one image. About 3 GB: Ray and Kafka's Java are in it.
+# The workers, the model server and the command line of Weft, in one image. About 1.5 GB: Ray and Kafka's Java are in it.
 FROM python:3.11.14-slim-bookworm AS built
 
 WORKDIR /opt/weft

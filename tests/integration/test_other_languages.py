@@ -100,13 +100,14 @@ async def test_a_java_system_sends_applications_and_reads_each_decision_once(sta
     javac, java = shutil.which("javac"), shutil.which("java")
     if javac is None or java is None:
         pytest.skip("there is no javac on this machine")
+    quick = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # programs that live for a second
     libraries = f"{jars.folder_of(Settings().cache_folder)}/*"
     built = str(tmp_path / "java")
     sources = sorted(map(str, (EXAMPLES / "java").glob("*.java")))
-    await ran(javac, "-Xlint:all", "-Werror", "-cp", libraries, "-d", built, *sources)
+    await ran(javac, *(f"-J{option}" for option in quick), "-Xlint:all", "-Werror", "-cp", libraries, "-d", built, *sources)
     places = {"loans.applications": "in", "loans.decisions": "out"}
     shop = Shipped(KafkaSettings(stack.bootstrap), tmp_path, "loan-decisions", places, dict(loans.lookups()))
-    topics, program = shop.flow.topics, [java, "-cp", f"{libraries}:{built}"]
+    topics, program = shop.flow.topics, [java, *quick, "-cp", f"{libraries}:{built}"]
     rows = [row for row in loans.applications().to_pylist() if row["application_id"] in {"LA-0003", "LA-0016"}]
     async with shop.at_work():
         sent = await ran(*program, "Applications", stack.bootstrap, topics.input, given=lines([*rows, rows[0]]))
