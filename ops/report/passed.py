@@ -20,12 +20,16 @@ class Passed:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
         self._order = {step.name: number for number, step in enumerate(flow.steps)} | {_RESULT: len(flow.steps)}
+        self._of: Slab | None = None  # which block the numbers are of: several ask about one
+        self._numbers = np.empty(0, np.int64)
 
     def step(self, slab: Slab, name: str) -> npt.NDArray[np.bool_]:
         """Of the rows that have details, those that this step let pass; none of a later pass of an event, so that each counts once."""
         if slab.block.source.topic != self.flow.topics.input:
             return np.zeros(len(slab.noted), np.bool_)
-        mine: npt.NDArray[np.bool_] = self._left(slab) > self._order[name]
+        if self._of is not slab:
+            self._of, self._numbers = slab, self._left(slab)
+        mine: npt.NDArray[np.bool_] = self._numbers > self._order[name]
         return mine
 
     def given(self) -> Mapping[str, Sequence[str]]:

@@ -18,7 +18,7 @@ def test_nothing_is_lost_when_buckets_become_coarser() -> None:
     line = Timeline(buckets=50)
     at = NEW_YEAR + np.arange(20_000, dtype=np.int64) * HOUR  # over two years
     codes = np.arange(20_000) % 3
-    for part in np.array_split(np.arange(20_000), 7):
+    for part in np.array_split(np.arange(20_000), 2_000):
         line.add(at[part], codes[part])
     found, table = line.at()
     assert line.unit == "month"
