@@ -112,6 +112,8 @@ def test_a_flow_that_no_worker_runs_has_nothing_to_show(flow: str, told: Callabl
     for command in (["dlq", "show", flow, "0/0"], ["dlq", "show", flow, "9/0"], ["review", "reject", flow, "abcd1234", "--why", "no"]):
         assert run(command) == Exit.USAGE
         assert "list" in capsys.readouterr().err
+    assert run(["report", flow]) == Exit.FAILED
+    assert "was decided yet" in " ".join(capsys.readouterr().err.split())
     assert run(["explain", flow, "UA-1"]) == Exit.FAILED
     assert "No decision about UA-1" in capsys.readouterr().err
 

@@ -76,6 +76,9 @@ async def test_the_figures_tell_what_became_of_each_event_and_how_reviews_ended(
     trees = {tree["origin"]: tree for tree in figures["ledger"]["trees"]}
     assert sum(tree["size"] for tree in trees.values()) == 11
     assert all(tree["unsigned"] == 0 and tree["trusted"] for tree in trees.values())
+    text = page(figures)
+    assert "9 events came in, 8 have ended, 1 wait." in text
+    assert "No result names a model." in text
 
 
 async def test_a_flow_that_decided_nothing_has_no_report() -> None:
