@@ -81,6 +81,15 @@ class Outcome:
         """The median."""
         return statistics.median(self.ratios(contender, to))
 
+    def figures(self, contender: Weft, to: Contender, served: Weft | None) -> dict[str, object]:
+        """For programs."""
+        laps = [
+            {"name": lap.name, "round": lap.turn, "events_s": lap.events_s, "cpu_us": lap.cpu_us, "peak_bytes": lap.peak_bytes}
+            for lap in self.laps
+        ]
+        more = {"served_ratio": self.ratio(served, to)} if served else {}
+        return {"events": self.events, "laps": laps, **more, "ratios": self.ratios(contender, to), "ratio": self.ratio(contender, to)}
+
 
 def race(events: int, rounds: int, contenders: Sequence[Contender], say: Say) -> Outcome:
     """Run it in a folder and on a stack of its own, which are gone afterwards."""

@@ -37,15 +37,10 @@ def bench_lane(
     served, other = Weft(served=True), Weft(measured=False) if telemetry else Handmade()
     outcome = race(events, rounds, [other, Weft(), *([served] if serve else [])], console(stderr=True).print if json else say)
     if json:
-        laps = [
-            {"name": lap.name, "round": lap.turn, "events_s": lap.events_s, "cpu_us": lap.cpu_us, "peak_bytes": lap.peak_bytes}
-            for lap in outcome.laps
-        ]
-        told = {"ratios": outcome.ratios(Weft(), other), "ratio": outcome.ratio(Weft(), other)}
-        as_json({"events": outcome.events, "laps": laps} | ({"served_ratio": outcome.ratio(served, other)} if serve else {}) | told)
-    else:
-        if telemetry:
-            say(f"CPU per event: ratio {outcome.cpu_ratio(Weft(), other):.3f}")
-        if serve:
-            say(f"with Serve: ratio {outcome.ratio(served, other):.2f}")
-        say(f"ratio {outcome.ratio(Weft(), other):.{3 if telemetry else 2}f}")
+        as_json(outcome.figures(Weft(), other, served if serve else None))
+        return
+    if telemetry:
+        say(f"CPU per event: ratio {outcome.cpu_ratio(Weft(), other):.3f}")
+    if serve:
+        say(f"with Serve: ratio {outcome.ratio(served, other):.2f}")
+    say(f"ratio {outcome.ratio(Weft(), other):.{3 if telemetry else 2}f}")
