@@ -21,14 +21,16 @@ def in_short(figures: Mapping[str, Any]) -> list[Line]:
 def _outcomes(figures: Mapping[str, Any]) -> Iterator[Line]:
     outcomes = figures["outcomes"]
     events, waiting = outcomes["events"], outcomes["waiting"]
-    waits = f"{waiting:,} wait" if waiting else "none waits"
+    waits = f"{waiting:,} wait{'s' if waiting == 1 else ''}" if waiting else "none waits"
     yield Line(False, f"{events:,} events came in, {outcomes['ended']:,} have ended, {waits}.", "outcomes")
     letters = sum(kind["count"] for kind in outcomes["kinds"] if kind["verdict"] == "dead-letter")
     if letters:
         share = letters / max(1, events)
         often = max((kind for kind in outcomes["kinds"] if kind["verdict"] == "dead-letter"), key=lambda kind: kind["count"])
         yield Line(
-            share > 0.01, f"{letters:,} dead letters; the most frequent reason is {often['reason']} ({often['count']:,}).", "outcomes"
+            share > 0.01,
+            f"{_many(letters, 'dead letter')}; the most frequent reason is {often['reason']} ({often['count']:,}).",
+            "outcomes",
         )
 
 
@@ -69,9 +71,9 @@ def _models(figures: Mapping[str, Any]) -> Iterator[Line]:
 def _reviews(figures: Mapping[str, Any]) -> Iterator[Line]:
     reviews = figures["reviews"]
     if reviews["open"]:
-        yield Line(True, f"{reviews['open']:,} reviews are open.", "reviews")
+        yield Line(True, f"{_many(reviews['open'], 'review')} {'is' if reviews['open'] == 1 else 'are'} open.", "reviews")
     if reviews["totals"]["expired"]:
-        yield Line(True, f"{reviews['totals']['expired']:,} reviews expired: nobody decided in time.", "reviews")
+        yield Line(True, f"{_many(reviews['totals']['expired'], 'review')} expired: nobody decided in time.", "reviews")
 
 
 def _ledger(figures: Mapping[str, Any]) -> Iterator[Line]:
@@ -83,6 +85,10 @@ def _ledger(figures: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(False, f"The ledger's {len(ledger['trees'])} trees, {ledger['leaves']:,} leaves, are signed to their ends.", "ledger")
     if any(not tree["trusted"] for tree in ledger["trees"] if tree["signed_ms"] is not None):
         yield Line(True, "A signed head does not hold by the keys that are known here.", "ledger")
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _listed(words: list[str]) -> str:

@@ -77,7 +77,8 @@ async def test_the_figures_tell_what_became_of_each_event_and_how_reviews_ended(
     assert sum(tree["size"] for tree in trees.values()) == 11
     assert all(tree["unsigned"] == 0 and tree["trusted"] for tree in trees.values())
     text = page(figures)
-    assert "9 events came in, 8 have ended, 1 wait." in text
+    assert "9 events came in, 8 have ended, 1 waits." in text
+    assert "1 review is open." in text
     assert "No result names a model." in text
 
 
