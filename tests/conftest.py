@@ -19,6 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.relative_to(FOLDER).parts[0], len(ORDER)))
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands print as into a pipe: a process of pytest-xdist has the width of a terminal in its environment."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[TestStack]:
     """The real Kafka and Valkey of this session. Topics and keys get random names, since all tests share them."""

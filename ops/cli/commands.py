@@ -33,7 +33,7 @@ COMMANDS = (
     Row("disk", "ops.cli.disk:disk", "Show how much disk a flow's topics take, and for how long.", "Flows"),
     Row("top", "ops.cli.top:top", "Watch how flows are doing right now.", "Flows"),
     Row("flow", "ops.cli.flow:app", "Check, list, show, test and apply flows.", "Flows"),
-    Row("schema", "ops.cli.schema:app", "List, show and check the contracts of events; keep and register versions.", "Flows"),
+    Row("schema", "ops.cli.schema:app", "List, show, check, keep and register the contracts of events.", "Flows"),
     Row("produce", "ops.cli.produce:produce", "Send events to a flow's input topic.", DAILY),
     Row("results", "ops.cli.results:results", "Show what a flow decided.", DAILY),
     Row("report", "ops.cli.report:report", "Write a page with plots about what became of the events.", DAILY),

@@ -67,7 +67,7 @@ def redrive(
     reason: Reason = "",
     every: Annotated[bool, typer.Option("--all", help="All that were not redriven yet.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker.")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a worker.")] = 60.0,
     json: Json = False,
 ) -> int:
     """Send dead letters again, each as the next generation of its event, and say what became of each."""

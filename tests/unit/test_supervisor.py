@@ -139,6 +139,8 @@ def test_a_run_that_is_to_end_by_itself_gives_up_on_a_worker_that_never_settles_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "IN_VAIN", 2)
+    monkeypatch.setenv("WEFT_DATA", "")  # put back when the run has set it
+    forks.end()  # a fork server keeps the environment that it began with
     said: list[str] = []
     plan = replace(_plan(tmp_path), environment={"WEFT_DATA": str(tmp_path)}, until_idle=True)  # no broker is named
     with pytest.raises(FailedError, match="f-0 was started 2 times and settled nothing"):
