@@ -1,6 +1,7 @@
 """A schema registry by URL: the REST API of Confluent's, as far as Avro and Weft go.
 
-Schemas by id never change, so they are kept; that an id is unknown is kept for a while, so that hostile ids don't mean a call each time.
+Schemas by id never change, so they are kept; that an id is unknown, or of no use, is kept for a while, so that hostile ids don't mean a
+call each time. Each distinct one means one all the same, one after the other: no id is judged that the registry was not asked for.
 """
 
 import time
@@ -18,7 +19,8 @@ LATEST: Final = "latest"
 _KEPT: Final = 1_000
 _UNKNOWN_KEPT: Final = 10_000
 _UNKNOWN_S: Final = 30.0
-_DEPTH: Final = 16  # of schemas that refer to schemas
+_REFERENCES: Final = 100  # of one schema, in all
+_ODD: Final = (RecursionError, KeyError, TypeError, AttributeError, OverflowError)  # what hostile answers lead to
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA = 40401, 40402, 40403
 
 
@@ -40,19 +42,33 @@ class HttpRegistry:
         self._ask = Calls(url, auth, timeout_s)
         self._clock = clock
         self._schemas: OrderedDict[int, Contract] = OrderedDict()
-        self._unknown: OrderedDict[int, float] = OrderedDict()  # until when
+        self._unknown: OrderedDict[int, tuple[float, str]] = OrderedDict()  # until when, and what is wrong with it if it is there
 
     def schema(self, schema_id: int) -> Contract | None:
         """See Registry."""
         found = self._schemas.get(schema_id)
-        if found is None and self._unknown.get(schema_id, 0.0) <= self._clock():
-            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
-            if answer.code:
-                _keep(self._unknown, schema_id, self._clock() + _UNKNOWN_S, _UNKNOWN_KEPT)
-                return None
-            found = self._contract(answer.body)
-            _keep(self._schemas, schema_id, found, _KEPT)
+        if found is not None:
+            return found
+        until_s, wrong = self._unknown.get(schema_id, (0.0, ""))
+        if until_s <= self._clock():
+            found, wrong = self._fetched(schema_id)
+            if found is None:
+                _keep(self._unknown, schema_id, (self._clock() + _UNKNOWN_S, wrong), _UNKNOWN_KEPT)
+            else:
+                _keep(self._schemas, schema_id, found, _KEPT)
+        if wrong:
+            raise ValueError(wrong)
         return found
+
+    def _fetched(self, schema_id: int) -> tuple[Contract | None, str]:
+        """The schema, or what is wrong with it; neither if there is none."""
+        try:
+            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
+            return (None, "") if answer.code else (self._contract(answer.body), "")
+        except ValueError as error:
+            return None, str(error) or type(error).__name__
+        except _ODD as error:
+            return None, f"what the registry answers is no schema ({type(error).__name__})"
 
     def schema_id(self, contract: Contract, subject: str) -> int | None:
         """See Registry."""
@@ -113,17 +129,31 @@ class HttpRegistry:
         kind = body.get("schemaType", "AVRO")
         if kind != "AVRO":
             raise ValueError(f"it is a schema of type {kind}, not Avro")
-        return Contract.of_text(body["schema"], self._referred(body, _DEPTH))
+        return Contract.of_text(body["schema"], self._referred(body))
 
-    def _referred(self, body: Mapping[str, Any], depth: int) -> Mapping[str, str]:
+    def _referred(self, body: Mapping[str, Any]) -> Mapping[str, str]:
         """The texts of all schemas that one refers to, by name."""
         found: dict[str, str] = {}
-        for one in body.get("references") or ():
-            if depth == 0:
-                raise ValueError(f"its schemas refer to each other more than {_DEPTH} times over")
-            other = self._sound(self._ask("GET", f"/subjects/{_quoted(one['subject'])}/versions/{one['version']}"))
-            found |= {one["name"]: other["schema"], **self._referred(other, depth - 1)}
+        asked: dict[tuple[str, int], Mapping[str, Any]] = {}
+        left = list(body.get("references") or ())
+        while left:
+            one = left.pop()
+            key = one["subject"], one["version"]
+            if key not in asked:
+                if len(asked) == _REFERENCES:
+                    raise ValueError(f"it refers to more than {_REFERENCES} schemas")
+                asked[key] = self._other(*key)
+                left += asked[key].get("references") or ()
+            found[one["name"]] = asked[key]["schema"]
         return found
+
+    def _other(self, subject: str, version: int) -> Mapping[str, Any]:
+        """A version of a subject that a schema refers to."""
+        answer = self._ask("GET", f"/subjects/{_quoted(subject)}/versions/{int(version)}")
+        if answer.code:
+            raise ValueError(f"it refers to version {version} of {subject}, which is gone")
+        other: Mapping[str, Any] = answer.body
+        return other
 
 
 def _quoted(subject: str) -> str:

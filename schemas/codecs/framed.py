@@ -75,11 +75,14 @@ class FramedDecoder:
         found: WholeDecoder | str = f"the value names schema {named.hex()}, which can't be read as {self._reader.name}"
         try:
             writer = self._find(named)
+        except ValueError as error:  # it may be mended where schemas are kept: whoever finds them knows for how long it holds
+            return f"{found}: {error}"
+        try:
             if writer is None:
                 return f"the value names schema {named.hex()}, which is not known here"
             found = f"the value is of {writer.name} ({named.hex()}), which can't be read as {self._reader.name}"
             found = resolving(writer, self._reader, Frame(prefix))
-        except ValueError as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             found = f"{found}: {error}"
         if len(self._known) >= _KNOWN:
             self._known.clear()

@@ -18,6 +18,7 @@ from processors.flow.compile import compile_bundle, compile_flow
 from processors.flow.plan import Parts
 from processors.flow.project import FolderProject
 from processors.step import Batch, Intake
+from schemas.codecs.framed import confluent
 from schemas.codecs.layout import Layout
 from schemas.contracts import Contract, built_in
 from schemas.errors import FailedError, FlowError, UnreachableError, UsageError
@@ -104,6 +105,35 @@ def test_schemas_that_others_refer_to_are_fetched_and_other_kinds_refused(regist
     for body in ({"schema": "message M {}", "schemaType": "PROTOBUF"}, {"schema": "{"}, {"schema": '"int"'}):
         with pytest.raises(ValueError, match=r"."):
             registry.schema(twin.put("odd", **body))
+
+
+def deep(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"schema": json.dumps(OLD), "references": [{"name": "a.Gone", "subject": "gone", "version": 1}]},
+        {"schema": json.dumps(OLD), "references": [{"name": f"a.T{at}", "subject": "t", "version": at} for at in range(1, 200)]},
+        {"schema": json.dumps(OLD), "references": [{"name": "a.T", "subject": "t", "version": "1 x"}]},
+        [],
+        {},
+        {"schema": 7},
+        {"schema": deep(100_000).decode()},
+        (200, deep(100_000)),
+        {"schema": json.dumps(record({"name": "n", "type": {"type": "fixed", "name": "a.F", "size": 2**70}}))},
+    ],
+    ids=("gone", "many", "version", "list", "empty", "number", "deep text", "deep", "fixed"),
+)
+def test_a_schema_of_no_use_is_a_dead_letter_and_asked_for_once_in_a_while(registry: HttpRegistry, twin: RegistryTwin, body: Any) -> None:
+    versions = {f"/subjects/t/versions/{at}": {"schema": json.dumps(OLD)} for at in range(1, 200)}
+    twin.answers = {"/schemas/ids/1": body, **versions}
+    for _ in range(2):
+        bad = confluent(Contract.of(OLD), registry).decode([b"\x00\x00\x00\x00\x01\x02"]).bad
+        assert [one.reason for one in bad] == [Reason.UNKNOWN_SCHEMA]
+    assert twin.asked.count("GET /schemas/ids/1") == 1
+    assert len(twin.asked) <= 101
 
 
 @pytest.mark.parametrize("answer", [(500, {}), (404, b"<html>"), (200, b"<html>"), (301, b""), (429, {"error_code": 42901}), (404, {})])
