@@ -1,13 +1,12 @@
 """Finds plugins: files in a project's `plugins/steps/` and `plugins/sinks/`, and entry points of installed packages.
 
 A plugin's code runs in whatever process uses it, with all of that process's rights. So a file is read only where `weft.toml` says that the
-folder is a project of Weft, and only if nobody but its owner, who must be the user or root, may write it. Nothing is imported to be listed.
+folder is a project of Weft, and only if nobody but the user or root
+could have written it, the folders on the way or weft.toml. Nothing is imported to be listed.
 """
 
 import importlib.util
-import os
 import re
-import stat
 import sys
 import traceback
 from collections.abc import Mapping
@@ -15,10 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from importlib import metadata
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Literal
 
+from processors.plugins.owned import strange
 from schemas.errors import FlowError
 
 PluginKind = Literal["steps", "sinks"]
@@ -29,7 +30,6 @@ MARK = "weft.toml"
 """What makes a folder a project whose plugins are read."""
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_OTHERS_WRITE = stat.S_IWOTH
 _MODULE = "weft_plugin_"
 
 
@@ -84,23 +84,16 @@ def _in_folder(kind: PluginKind, folder: Path | None) -> list[Plugin]:
         return []
     at = folder / FOLDER / kind
     files = sorted(path for path in at.glob("*.py") if not path.name.startswith("_"))
-    no_mark = "" if (folder / MARK).is_file() else f"there is no {MARK} in {folder}, so it is no project of Weft"
-    return [_file(kind, path, no_mark) for path in files]
+    mark = folder / MARK
+    wrong = strange(folder) or strange(mark) if mark.is_file() else f"there is no {MARK} in {folder}, so it is no project of Weft"
+    return [_file(kind, path, wrong) for path in files]
 
 
 def _file(kind: PluginKind, path: Path, wrong: str) -> Plugin:
     if not _WORD.fullmatch(path.stem):
         wrong = wrong or "its name must be lower-case letters, digits and _"
-    strange = next((at for at in (path, path.parent, path.parent.parent) if _strange(at)), None)
-    if strange is not None:
-        wrong = wrong or f"others than you may write {strange}"
+    wrong = wrong or strange(path.parent.parent) or strange(path.parent) or strange(path)
     return Plugin(kind, path.stem, f"{FOLDER}/{kind}/{path.name}", path, wrong)
-
-
-def _strange(path: Path) -> bool:
-    """Whether somebody else could have put code there."""
-    told_of = path.stat()
-    return bool(told_of.st_mode & _OTHERS_WRITE) or told_of.st_uid not in (0, os.getuid())
 
 
 def _installed(kind: PluginKind) -> list[Plugin]:
@@ -116,12 +109,19 @@ def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
+class _Source(SourceFileLoader):
+    """Compiles the file itself: bytecode that lies beside it may be of other code, and is neither read nor written."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 @lru_cache(maxsize=256)
 def _imported(path: Path, changed: int) -> ModuleType:
     """The file as a module under a name of its own, once for each state of it."""
     digest = blake2b(f"{path.resolve()} {changed}".encode(), digest_size=6).hexdigest()
     name = f"{_MODULE}{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(name, str(path)))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)

@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib
+import os
+import py_compile
 import re
 import stat
 import sys
@@ -104,6 +106,24 @@ def test_code_is_read_only_where_it_is_meant_to_be(tmp_path: Path) -> None:
     (tmp_path / "weft.toml").unlink()
     assert "there is no weft.toml" in find("steps", tmp_path)["hours"].wrong
     assert not find("steps", None)
+
+
+@pytest.mark.parametrize("place", [".", "weft.toml", "plugins", "plugins/steps", "plugins/steps/hours.py"])
+def test_code_is_not_read_where_others_could_have_put_it(tmp_path: Path, place: str) -> None:
+    write(tmp_path, {"weft.toml": "", "plugins/steps/hours.py": STEP})
+    at = tmp_path / place
+    at.chmod(at.stat().st_mode | stat.S_IWOTH)
+    assert f"others than you may write {at}" in find("steps", tmp_path)["hours"].wrong
+
+
+def test_bytecode_beside_a_plugin_is_not_run(tmp_path: Path) -> None:
+    write(tmp_path, {"weft.toml": "", "plugins/steps/hours.py": "who = 'me'"})
+    file = tmp_path / "plugins" / "steps" / "hours.py"
+    py_compile.compile(str(file))
+    then = file.stat()
+    file.write_text("who = 'us'")
+    os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert find("steps", tmp_path)["hours"].module().who == "us"
 
 
 def test_to_find_plugins_is_not_to_import_them(tmp_path: Path) -> None:
