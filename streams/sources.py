@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 
+from processors.plugins.owned import mend, strange
 from schemas.errors import UsageError
 
 TOML = "weft.toml"
@@ -80,7 +81,7 @@ def read(settings: Sequence[Known], project: Path, environ: Mapping[str, str]) -
     """What the environment and the project folder's weft.toml say, by name.
 
     Raises:
-        UsageError: weft.toml is no TOML or says what is no setting, or a secret's file can't be read.
+        UsageError: weft.toml is no TOML, or somebody else's, or says what is no setting, or a secret's file can't be read.
     """
     found = _of_toml(settings, project / TOML, project)
     return found | dict(_of_environment(settings, environ, project))
@@ -139,6 +140,8 @@ def _of_environment(settings: Sequence[Known], environ: Mapping[str, str], proje
 
 def _of_toml(settings: Sequence[Known], file: Path, project: Path) -> dict[str, Said]:
     try:
+        if file.is_file() and (wrong := strange(file)):
+            raise UsageError(f"The settings are not read: {wrong}.", mend(file))
         text = file.read_text("utf-8") if file.is_file() else ""
         values = tomllib.loads(text)
     except (OSError, ValueError) as error:

@@ -10,6 +10,8 @@ from schemas.errors import UsageError
 
 _ONCE = "exactly one outcome for each event rests on it"
 _MEMORY = "it bounds the memory that records may take, and Weft counts on its own value"
+_RUNS = "it makes the client run programs or load code, which whoever wrote the file would then run as you"
+_KERBEROS = "it is of a command that the client runs; Weft knows no Kerberos"
 _MEMBER = "a worker is a static member of its flow's group, so that a restart is no rebalance"
 
 LAWS: Mapping[str, str] = {
@@ -28,6 +30,14 @@ LAWS: Mapping[str, str] = {
     "ssl.certificate.pem": "say kafka.certificate, a file",
     "ssl.key.pem": "say kafka.key, a file",
     "ssl.keystore.password": "say kafka.certificate and kafka.key, PEM files",
+    "plugin.library.paths": _RUNS,
+    "ssl.engine.location": _RUNS,
+    "ssl.engine.id": _RUNS,
+    "ssl.providers": _RUNS,
+    "sasl.kerberos.kinit.cmd": _RUNS,
+    "sasl.kerberos.keytab": _KERBEROS,
+    "sasl.kerberos.principal": _KERBEROS,
+    "sasl.kerberos.service.name": _KERBEROS,
     "group.id": "the group is the flow's name; its committed offsets carry the ledger",
     "group.instance.id": _MEMBER,
     "group.protocol": _MEMBER,
@@ -77,9 +87,11 @@ def check(client: Mapping[str, tuple[str | int | float | bool, str]]) -> None:
     Raises:
         UsageError: one is Weft's to set, is unknown to the client, or has a value that it refuses.
     """
+    for name, (_, where) in client.items():  # all, before the client hears of any: some run code as soon as they are heard
+        law = LAWS.get(name.removeprefix("topic."))  # which the client leaves out too
+        if law:
+            raise UsageError(f"kafka.client.{name} can't be set ({where}): {law}.", "Leave it out.")
     for name, (value, where) in client.items():
-        if name in LAWS:
-            raise UsageError(f"kafka.client.{name} can't be set ({where}): {LAWS[name]}.", "Leave it out.")
         try:
             probe: Conf = {"group.id": "weft-probe", name: value}
             Consumer(probe, logger=LOGGER).close()

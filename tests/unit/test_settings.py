@@ -107,6 +107,35 @@ def test_a_wrong_setting_is_refused_with_its_line_and_what_may_have_been_meant(t
     assert SECRET not in f"{caught.value.sentence} {caught.value.hint} {caught.value.__cause__!r}"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["plugin.library.paths", "ssl.engine.location", "ssl.providers", "sasl.kerberos.kinit.cmd", "sasl.kerberos.principal", "topic.acks"],
+)
+def test_what_runs_code_is_refused_before_the_client_hears_of_anything(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(project(tmp_path, f'[kafka.client]\n"a.probe.would.refuse.this" = "x"\n"{name}" = "/tmp/x"'))
+    assert f"kafka.client.{name} can't be set (line 3 of weft.toml)" in caught.value.sentence
+
+
+@pytest.mark.parametrize(("mode", "owner", "group"), [(0o646, 0, 0), (0o664, 0, 1), (0o644, 1, 0)])
+def test_a_file_of_settings_that_somebody_else_could_have_written_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int
+) -> None:
+    file = project(tmp_path, 'log_name = "mine"') / "weft.toml"
+    file.chmod(0o664)
+    assert load(tmp_path).log_name == "mine"
+    file.chmod(mode)
+    uid, gid = file.stat().st_uid, file.stat().st_gid
+    if uid:  # only root can give a file away: be somebody else instead
+        monkeypatch.setattr(os, "getuid", lambda: uid + owner)
+        monkeypatch.setattr(os, "getgid", lambda: gid + group)
+    else:
+        os.chown(file, owner, group)
+    with pytest.raises(UsageError, match=r"weft\.toml|somebody else") as caught:
+        load(tmp_path)
+    assert "chown" in caught.value.hint if owner else "chmod go-w" in caught.value.hint
+
+
 def test_a_wrong_variable_is_named(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEFT_BOOTSTRAP", "nowhere")
     with pytest.raises(UsageError) as caught:
