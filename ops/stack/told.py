@@ -30,7 +30,7 @@ OWN = frozenset({"WEFT_PART"})
 
 LOCAL: Mapping[str, str] = {"kafka.bootstrap": "bootstrap", "redis.url": "redis", "serve.address": "serve"}
 FOLDERS: Mapping[str, str] = {"project": "project_folder", "data": "data_folder", "cache": "cache_folder", "log_key": "log_key_file"}
-_IN_URL = re.compile(r"(?<=://)[^/@]*@")
+_IN_URL = re.compile(r"(?<=://).*@", re.DOTALL)  # to the last @: a password may have one, or a /, in it
 _SECRET_NAME = re.compile(r"password|secret|token|assertion|jaas|\bpem\b|key\.data")  # of the client's settings
 _REACH_S = 5.0
 

@@ -97,6 +97,12 @@ def test_every_setting_tells_its_line_its_variable_or_that_nobody_said_it(tmp_pa
         ('[kafka.client]\nsocket.timeout.ms = "soon"', "is refused by Kafka's client (line 2 of weft.toml)", "CONFIGURATION.md"),
         ("[kafka.client]\nerror_cb = 5", "kafka.client.error_cb is refused", ""),
         ("log_name = ", "can't be read", "must be TOML"),
+        (
+            f'registry = "https://me:{SECRET}/@r"',
+            "registry is wrong: no user and no password may stand in the URL; say registry_auth",
+            "line 1",
+        ),
+        (f'trace_endpoint = "http://me:{SECRET}@c"', "trace_endpoint is wrong: no user and no password may", "line 1"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_line_and_what_may_have_been_meant(tmp_path: Path, toml: str, sentence: str, hint: str) -> None:
@@ -134,6 +140,14 @@ def test_a_file_of_settings_that_somebody_else_could_have_written_is_refused(
     with pytest.raises(UsageError, match=r"weft\.toml|somebody else") as caught:
         load(tmp_path)
     assert "chown" in caught.value.hint if owner else "chmod go-w" in caught.value.hint
+
+
+def test_no_part_of_a_password_in_a_url_is_shown(tmp_path: Path) -> None:
+    rows = {row.name: row.value for row in told(load(project(tmp_path, 'redis = "redis://:p@ss/w@rd@h:1"')), {})}
+    assert rows["redis.url"] == "redis://***@h:1"
+    shown = repr(load(project(tmp_path, 'registry = "https://r"\ntrace_endpoint = "http://c"')))
+    assert "https://r" not in shown
+    assert "http://c" not in shown
 
 
 def test_a_wrong_variable_is_named(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:
