@@ -80,6 +80,7 @@ async def _gathered(settings: Settings, asked: Any, asks: Any, show: Any) -> Any
 def _page(settings: Settings, facts: Any, judgement: Any, flow: str) -> Path:
     from ops.quality.day import Expected, folder
     from ops.quality.page import past_page
+    from ops.whole import write
 
     now = datetime.now(UTC)
     found = []
@@ -88,9 +89,7 @@ def _page(settings: Settings, facts: Any, judgement: Any, flow: str) -> Path:
         one.add(finding, round(now.timestamp() * 1000))
         found.append(one)
     at = folder(settings.data_folder, flow) / f"check-{now.strftime('%Y%m%dT%H%M%SZ')}.html"
-    at.parent.mkdir(parents=True, exist_ok=True)
-    at.write_text(past_page(f"Quality of {flow}: {judgement.suite}", facts, found), "utf-8")
-    return at
+    return write(at, past_page(f"Quality of {flow}: {judgement.suite}", facts, found))
 
 
 def _print(facts: Any, judgement: Any, page: Path) -> None:

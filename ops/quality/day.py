@@ -7,6 +7,7 @@ from pathlib import Path
 import pydantic
 
 from ops.quality.findings import Finding, Judgement
+from ops.whole import write
 
 KEPT_WINDOWS = 200  # that are told one by one, the newest
 KEPT_DAYS = 90
@@ -120,11 +121,8 @@ def load(data: Path, flow: str, day: str) -> Day:
 def save(data: Path, day: Day, page: str) -> None:
     """Keep it, and its page; old days go."""
     at = folder(data, day.flow)
-    at.mkdir(parents=True, exist_ok=True)
     for name, text in ((f"{day.day}.json", day.model_dump_json(indent=1)), (f"{day.day}.html", page)):
-        fresh = at / f"{name}.new"
-        fresh.write_text(text, "utf-8")
-        fresh.replace(at / name)
+        write(at / name, text)
     for old in days(data, day.flow)[KEPT_DAYS:]:
         for suffix in (".json", ".html"):
             (at / old).with_suffix(suffix).unlink(missing_ok=True)
