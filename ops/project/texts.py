@@ -28,8 +28,9 @@ def flow(design: Design, border: Border) -> str:
     who, moment = design.named("id"), design.named("time")
     told = "".join([f", id: {who.name}" if who else "", f", time: {moment.name}" if moment else ""])
     codes = design.of_role("category")
+    target, positive = json.dumps(design.question.target), json.dumps(design.question.positive)  # which stay within the comment's line
     lines = [
-        f"# Is `{design.question.target}` going to be `{design.question.positive}`? Made by `weft init`; every line is yours to change.",
+        f"# Is {target} going to be {positive}? Made by `weft init`; every line is yours to change.",
         f"flow: {name}",
         "version: 1.0.0",
         f"input:   {{topic: {name}-events, schema: {design.event}, encoding: json{told}}}",

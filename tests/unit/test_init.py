@@ -5,14 +5,18 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ops.cli.main import run
-from ops.flow.csv_file import events, read_csv
+from ops.flow.csv_file import Csv, events, read_csv
 from ops.project.columns import columns_of
+from ops.project.design import design
 from ops.project.make import Asked, make
+from ops.project.texts import flow
 from schemas.contracts import Contract
 from schemas.errors import FailedError, UsageError
 from schemas.vocabulary import Exit
+from serving.training.csv_course import Border
 
 CHANCE = random.Random(5)
 
@@ -96,6 +100,13 @@ def test_a_file_that_does_not_do_is_a_sentence_and_leaves_nothing(name: str, tmp
         make(Asked("p", tmp_path, tmp_path / "bad.csv", "churn"), lambda _: None)
     assert sentence in refused.value.sentence
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
+def test_what_is_asked_stays_within_its_comment() -> None:
+    answer = "y\nrisk: x #"
+    found = Csv(Path("shop.csv"), ("days", "left"), (2, 3, 5, 6), (("1", answer), ("2", "n"), ("3", answer), ("4", "n")))
+    text = flow(design("leavers", found, "left", answer, False), Border(0.5, 0.1))
+    assert yaml.safe_load(text).keys() == {"flow", "version", "input", "steps", "result", "limits", "order"}
 
 
 def test_columns_that_hardly_tell_are_refused_unless_asked_for(tmp_path: Path) -> None:
