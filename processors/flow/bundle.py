@@ -47,7 +47,7 @@ class Bundle:
             if told["format"] != 1:
                 raise FlowError(f"this bundle is of format {told['format']}", "Use the version of Weft that applied it, or a later one.")
             return cls(str(told["flow"]), str(told["version"]), {str(path): str(text) for path, text in told["files"].items()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FlowError("this is no bundle of a flow", "Apply the flow again with `weft flow apply`.") from error
 
     def declared(self) -> FlowFile:

@@ -240,6 +240,11 @@ def test_a_bundle_carries_all_that_the_flow_names_and_means_the_same_later(tmp_p
     assert "score > 0.8" in later.page.text
 
 
+def test_what_is_nested_too_deeply_is_no_bundle() -> None:
+    with pytest.raises(FlowError, match="no bundle of a flow"):
+        Bundle.decode(b"[" * 100_000)
+
+
 def test_a_flow_with_mistakes_has_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(FlowError, match=r"the flow has a mistake: .*small\.yaml:7:\d+: there is no column `scor`"):
         bundle(small(tmp_path, ("score > 0.8", "scor > 0.8")), "small")
