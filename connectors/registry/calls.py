@@ -4,7 +4,9 @@ import base64
 import contextlib
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -56,6 +58,7 @@ class Calls:
             raise UsageError("the setting registry_auth is not of the form user:password")
         made = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = made(parts.hostname, port, timeout=timeout_s)
+        self._timeout_s = timeout_s
         self._base = parts.path.rstrip("/")
         self._lock = threading.Lock()
         self._headers = {"Accept": ACCEPT, "Content-Type": ACCEPT}
@@ -71,24 +74,43 @@ class Calls:
         """
         data = None if body is None else json.dumps(body).encode()
         with self._lock:
-            status, raw = self._exchanged(method, self._base + path, data)
+            status, raw = self._exchanged(method, self._base + path, data, time.monotonic() + self._timeout_s)
         return self._read(status, raw)
 
-    def _exchanged(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
+    def _exchanged(self, method: str, path: str, data: bytes | None, until_s: float) -> tuple[int, bytes]:
         kept = self._connection.sock is not None
         try:
-            self._connection.request(method, path, data, self._headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read(_ANSWER_BYTES)
+            return self._answered(method, path, data, until_s)
         except (OSError, http.client.HTTPException) as error:
             with contextlib.suppress(OSError):
                 self._connection.close()
             if kept and not isinstance(error, TimeoutError):
-                return self._exchanged(method, path, data)
+                return self._exchanged(method, path, data, until_s)
             hint = "Is it running? What waits for it goes on when it answers."
             raise UnreachableError(
                 f"the schema registry at {self.where} can't be reached: {error or type(error).__name__}", hint
             ) from error
+
+    def _answered(self, method: str, path: str, data: bytes | None, until_s: float) -> tuple[int, bytes]:
+        """What it answers, all of it by then: the socket's own timeout is for each piece, and an answer may come in drips."""
+        if self._connection.sock is None:
+            self._connection.connect()
+        end = threading.Timer(max(0.0, until_s - time.monotonic()), _shut, (self._connection.sock,))
+        end.daemon = True
+        end.start()
+        try:
+            self._connection.request(method, path, data, self._headers)
+            answer = self._connection.getresponse()
+            found = answer.status, answer.read(_ANSWER_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            if time.monotonic() >= until_s:
+                raise TimeoutError("timed out") from error
+            raise
+        finally:
+            end.cancel()
+        if time.monotonic() >= until_s:
+            raise TimeoutError("timed out")
+        return found
 
     def _read(self, status: int, raw: bytes) -> Answer:
         if status in _REFUSED:
@@ -105,3 +127,9 @@ class Calls:
         if 300 <= status < 500 or status < 300:
             raise UnreachableError(f"{sentence}, and not as a registry does", "Is its URL right, with the path if it has one?")
         raise UnreachableError(sentence, "Mend the registry: what waits for it goes on.")
+
+
+def _shut(connection: socket.socket) -> None:
+    """End it under whoever reads from it."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,6 +1,10 @@
 """The schema registry by URL: what is asked, what is kept, and what its silence means."""
 
+import contextlib
 import json
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,3 +213,27 @@ def batch(values: list[bytes]) -> Batch:
     rows, zeros = np.arange(len(values), dtype=np.int64), np.zeros(len(values), np.int64)
     intake = Intake((Source("t", 0),), zeros.astype(np.int16), rows, zeros, [None] * len(values), list(values), None, 0)
     return Batch(pa.RecordBatch.from_pylist([{}] * len(values), pa.schema([])), rows, intake)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b""], ids=("1.0", "1.1", "no head")
+)
+def test_an_answer_that_comes_in_drips_is_no_answer_once_the_time_is_over(head: bytes) -> None:
+    ended = threading.Event()
+
+    def drip() -> None:
+        here, _ = server.accept()
+        with here, contextlib.suppress(OSError):
+            here.sendall(head)
+            while not ended.wait(0.1):
+                here.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="timed out"):
+            HttpRegistry(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.3).schema(1)
+        assert time.monotonic() - began < 2
+        ended.set()
+        thread.join()
