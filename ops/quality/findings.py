@@ -37,6 +37,7 @@ class Judgement:
     rows: int
     seconds: float
     findings: tuple[Finding, ...]
+    unrepresentable: int = 0  # dates and times beyond the years 1 to 9999, or a day: judged as null
 
     @property
     def failed(self) -> tuple[Finding, ...]:
@@ -51,4 +52,4 @@ class Judgement:
 def judgement(told: Mapping[str, Any]) -> Judgement:
     """From `as_json`."""
     findings = tuple(Finding(**(finding | {"columns": tuple(finding["columns"])})) for finding in told["findings"])
-    return Judgement(told["suite"], told["rows"], told["seconds"], findings)
+    return Judgement(told["suite"], told["rows"], told["seconds"], findings, told.get("unrepresentable", 0))

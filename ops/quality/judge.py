@@ -20,6 +20,7 @@ from great_expectations.data_context.types.base import DataContextConfig, InMemo
 from great_expectations.expectations.registry import get_expectation_impl, list_registered_expectation_implementations
 
 from ops.quality.findings import Finding, Judgement
+from ops.quality.held import held
 from processors.quality.suite import Expectation, Suite
 from schemas.errors import UsageError
 
@@ -61,11 +62,12 @@ class Judge:
             self._suites[suite] = _loaded(suite)
         theirs, sentences = self._suites[suite]
         began = time.perf_counter()
-        batch = self._rows.get_batch({"dataframe": rows.to_pandas()})
+        shown, unrepresentable = held(rows)
+        batch = self._rows.get_batch({"dataframe": shown.to_pandas()})
         results = batch.validate(theirs, result_format=NO_VALUES).results
         by_place = {result.expectation_config.meta[PLACE]: result for result in results}
         findings = tuple(_finding(one, sentences[place], by_place[place]) for place, one in enumerate(suite.expectations))
-        return Judgement(suite.name, rows.num_rows, time.perf_counter() - began, findings)
+        return Judgement(suite.name, rows.num_rows, time.perf_counter() - began, findings, unrepresentable)
 
 
 def _loaded(suite: Suite) -> tuple[Any, Sequence[str]]:

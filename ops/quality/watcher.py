@@ -30,7 +30,7 @@ from ops.quality.findings import Judgement
 from ops.quality.windows import Window, Windows
 from processors.ports import Sample
 from processors.quality.suite import Suite
-from schemas.errors import WeftError
+from schemas.errors import UsageError, WeftError
 from schemas.vocabulary import Exit
 from streams.logs import log_to_stderr
 from streams.registry import project_of
@@ -125,14 +125,21 @@ class Watcher:
 
     async def _judged(self, window: Window) -> float:
         """Judge one and tell; how long the judge was at work."""
-        loop, at_ms, paused = asyncio.get_running_loop(), time.time_ns() // 1_000_000, False
+        loop, at_ms, paused, began_s = asyncio.get_running_loop(), time.time_ns() // 1_000_000, False, time.perf_counter()
         try:
             if self._judge is None:
                 self._judge = await loop.run_in_executor(self._thread, self._parts.judge)
             judgement = await loop.run_in_executor(self._thread, self._judge.judge, window.watch.suite, window.rows)
-        except Exception as error:  # whatever it is, it would be the same with the next window
+        except UsageError as error:  # it would be the same with the next window
             await self._give_up(window, error, at_ms)
             return 0.0
+        except Exception as error:  # whatever it is, it may lie in these rows; its words may hold values
+            LOGGER.error(
+                "%s of %s: a window of %d rows is lost: %s", window.key[1], window.key[0], window.rows.num_rows, type(error).__name__
+            )
+            return time.perf_counter() - began_s
+        if judgement.unrepresentable:
+            LOGGER.warning("%s of %s: %d dates or times are judged as null", window.key[1], window.key[0], judgement.unrepresentable)
         try:
             if self._alarm is not None:
                 paused = await self._alarm.tell(window, judgement, at_ms)
@@ -145,11 +152,10 @@ class Watcher:
         self._parts.days.save(now=paused)
         return judgement.seconds
 
-    async def _give_up(self, window: Window, error: Exception, at_ms: int) -> None:
+    async def _give_up(self, window: Window, error: UsageError, at_ms: int) -> None:
         """This suite can't be judged; until another version is applied nobody tries."""
         flow, step = window.key
-        said = error.sentence if isinstance(error, WeftError) else f"Great Expectations failed: {type(error).__name__}"
-        sentence = f"the suite {window.watch.suite.name} can't be judged: {said}"
+        sentence = f"the suite {window.watch.suite.name} can't be judged: {error.sentence}"
         LOGGER.error("%s of %s: %s", step, flow, sentence)
         self._given_up.add(window.key)
         self._windows.forget(window.key, 0.0)

@@ -17,6 +17,7 @@ from ops.quality.alarm import Alarm
 from ops.quality.applied import Steps
 from ops.quality.days import Days
 from ops.quality.findings import Finding, Judgement
+from ops.quality.held import held
 from ops.quality.page import day_page
 from ops.quality.watcher import Judging, Parts, Watcher
 from ops.quality.windows import KEPT_WINDOWS, Windows
@@ -25,6 +26,7 @@ from processors.flow.project import FolderProject
 from processors.ports import NOBODY, Sample
 from processors.quality.suite import Suite
 from processors.steps.watch import Spec, Watch
+from schemas.errors import UsageError
 from streams.control import Control, catch_up
 from tests.unit.flow_project import small, write
 
@@ -47,12 +49,22 @@ class Below:
         return Judgement(suite.name, rows.num_rows, 0.0, (finding,))
 
 
-class Broken:
-    """Can't judge."""
+class Refuses:
+    """Can't judge by any suite."""
 
     def judge(self, suite: Suite, rows: pa.Table) -> Judgement:
         """As Judging."""
-        raise ZeroDivisionError(f"{rows.column(0)[0]} is a value of an event")
+        raise UsageError("Great Expectations refuses the suite s")
+
+
+class Stumbles(Below):
+    """Can't judge some rows."""
+
+    def judge(self, suite: Suite, rows: pa.Table) -> Judgement:
+        """As Judging."""
+        if rows.column(0)[0].as_py() == 123456:
+            raise ZeroDivisionError(f"{rows.column(0)[0]} is a value of an event")
+        return super().judge(suite, rows)
 
 
 class World:
@@ -188,14 +200,42 @@ async def test_what_waits_is_bounded_and_the_oldest_rows_go_first(tmp_path: Path
     assert first.rows.column("n")[0].as_py() == 10_000 - KEPT_WINDOWS * 100
 
 
-async def test_a_suite_that_can_not_be_judged_is_told_once_without_what_was_in_the_data(tmp_path: Path) -> None:
-    world = World(tmp_path, "action: pause", Broken())
+async def test_a_window_that_can_not_be_judged_is_lost_and_the_next_is_judged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    judge = Stumbles()
+    world = World(tmp_path, "action: alert", judge)
+    world.send(*[123456.0] * 100)
+    world.send(*[1.0] * 100)
+    await world.end()
+    assert judge.windows == [100]
+    assert (world.step.windows, world.step.wrong) == (1, "")
+    assert "a window of 100 rows is lost: ZeroDivisionError" in caplog.text
+    assert "123456" not in caplog.text
+
+
+def test_dates_and_times_that_python_has_not_become_null_and_are_counted() -> None:
+    numbers = {
+        pa.date32(): [2**30, 2_932_896, -719_162, None],
+        pa.time32("ms"): [2**31 - 1, 0, 86_399_999, None],
+        pa.time64("us"): [-1, 0, 86_399_999_999, None],
+        pa.timestamp("ms", "UTC"): [2**62, 253_402_300_799_999, 0, None],
+        pa.timestamp("us"): [-(2**62), 253_402_300_799_999_999, 0, None],
+        pa.timestamp("ns"): [2**62, 0, -(2**62), None],
+    }
+    columns = {str(kind): pa.array(told, pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind) for kind, told in numbers.items()}
+    rows, count = held(pa.table(columns | {"n": pa.array([1, 2, 3, 4])}))
+    assert count == 5
+    assert [column.null_count for column in rows.columns] == [2, 2, 2, 2, 2, 1, 0]
+    assert len(rows.to_pandas()) == 4
+    assert rows.slice(1).equals(pa.table(columns | {"n": pa.array([1, 2, 3, 4])}).slice(1))
+
+
+async def test_a_suite_that_can_not_be_judged_is_told_once_and_given_up(tmp_path: Path) -> None:
+    world = World(tmp_path, "action: pause", Refuses())
     world.send(*[123456.0] * 300)
     await world.end()
     (alert,) = (await world.control()).alerts("small")
-    assert alert.sentence == "the suite s can't be judged: Great Expectations failed: ZeroDivisionError"
+    assert alert.sentence == "the suite s can't be judged: Great Expectations refuses the suite s"
     assert world.step.wrong == alert.sentence
-    assert "123456" not in (day.folder(tmp_path, "small") / f"{day.days(tmp_path, 'small')[0]}.html").read_text()
 
 
 async def test_samples_of_a_version_that_was_just_applied_are_judged_and_of_none_are_let_go(tmp_path: Path) -> None:
