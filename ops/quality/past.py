@@ -63,6 +63,7 @@ class Gathered:
     outside: int = 0  # of the time
     unsampled: int = 0
     rows: int = 0
+    unrepresentable: int = 0  # values of theirs that are judged as null
     batches: list[pa.RecordBatch] = field(default_factory=list)
 
 
@@ -175,6 +176,7 @@ def judged(asks: Question, found: Gathered) -> Judgement:
     """Hold the rows against the suite; takes seconds, for Great Expectations is imported here."""
     judge = importlib.import_module("ops.quality.judge").Judge()
     made: Judgement = judge.judge(asks.suite, pa.Table.from_batches(found.batches))
+    found.unrepresentable = made.unrepresentable
     return made
 
 
@@ -194,6 +196,7 @@ def facts(asked: Asked, asks: Question, found: Gathered) -> Mapping[str, str | i
         "outside": found.outside,
         "unsampled": found.unsampled,
         "judged": found.rows,
+        "unrepresentable": found.unrepresentable,
     }
 
 
@@ -208,6 +211,7 @@ def told(facts: Mapping[str, str | int | None]) -> Sequence[tuple[str, str]]:
         "outside": "outside of the time",
         "unsampled": "not in the sample",
         "judged": "judged",
+        "unrepresentable": "dates or times judged as null",
     }
     return [
         *((name, str(facts[name])) for name in ("flow", "topic", "suite")),
