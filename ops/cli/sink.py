@@ -86,9 +86,11 @@ def run(
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_run(sink, until_idle, tally))
     if json:
-        as_json({"sink": sink, "sent": tally.sent, "known": tally.known})
+        as_json({"sink": sink, "sent": tally.sent, "known": tally.known, "aside": tally.aside})
     else:
         say(f"{sink}: {tally.sent:,} results were sent; {tally.known:,} had arrived before.", "green")
+        if tally.aside:
+            say(f"{tally.aside:,} records were set aside: the flow did not write them.", "yellow")
     return Exit.DONE
 
 
@@ -109,7 +111,7 @@ async def _run(name: str, until_idle: bool, tally: Any) -> None:
             async with desk(settings, checked.flow) as open_:
                 kept = _Committed(KafkaAdmin(kafka(settings)), f"{GROUP}{name}")
                 topic = open_.flow.topics.result
-                await send(Outlet(open_.reader, topic, lambda row: read(open_, row), opened, kept, say), until_idle, tally)
+                await send(Outlet(open_.reader, topic, checked.flow, lambda row: read(open_, row), opened, kept, say), until_idle, tally)
     finally:
         await opened.close()
 

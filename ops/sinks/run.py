@@ -39,6 +39,7 @@ class Tally:
 
     sent: int = 0
     known: int = 0  # had arrived before
+    aside: int = 0  # are none of the flow's
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Outlet:
 
     reader: Reader
     topic: str
+    flow: str
     read: Callable[[Row], Mapping[str, Any]]  # as `weft results` shows a row
     sink: Sink
     progress: Progress
@@ -78,10 +80,12 @@ async def run(outlet: Outlet, until_idle: bool, tally: Tally) -> None:
 
 async def _send(outlet: Outlet, part: Sequence[Row], tally: Tally) -> None:
     """Send what has not arrived. A sink that is away is asked again, first what has arrived after all."""
-    messages = {message.key: message for message in (_message(outlet, row) for row in part)}  # of two with one key the sink gets one
+    found = [message for row in part if (message := _message(outlet, row)) is not None]
+    messages = {message.key: message for message in reversed(found)}  # of two with one key the first, as over two batches
+    messages = {message.key: messages[message.key] for message in found}  # in order
     for attempt in range(1_000_000):
         try:
-            known = set(await outlet.sink.sent(list(messages)))
+            known = set(await outlet.sink.sent(list(messages))) if messages else set()
             left = [message for key, message in messages.items() if key not in known]
             if left:
                 await outlet.sink.send(left)
@@ -97,13 +101,18 @@ async def _send(outlet: Outlet, part: Sequence[Row], tally: Tally) -> None:
             ) from error
         else:
             tally.sent += len(left)
-            tally.known += len(part) - len(left)
+            tally.known += len(found) - len(left)
+            tally.aside += len(part) - len(found)
             return
 
 
-def _message(outlet: Outlet, row: Row) -> Message:
+def _message(outlet: Outlet, row: Row) -> Message | None:
+    """What is sent; None, and said, if it is none of the flow's results."""
     shown = outlet.read(row)
-    if shown["value"] is None or not shown["key"]:
-        why = shown.get("unreadable", "it has no idempotency key: Weft did not write it")
-        raise FailedError(f"the result at {row.position} can't be sent: {why}")
+    if not shown["key"] or shown["flow"].partition("@")[0] != outlet.flow:
+        why = "it has no idempotency key" if not shown["key"] else "it is of another flow"
+        outlet.say(f"the record at {row.position} is set aside: {why}, so {outlet.flow} did not write it")
+        return None
+    if shown["value"] is None:
+        raise FailedError(f"the result at {row.position} can't be sent: {shown.get('unreadable', 'it has no value')}")
     return Message(shown["key"], shown["event"], shown["position"], shown["flow"], shown["value"])

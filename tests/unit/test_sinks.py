@@ -43,7 +43,13 @@ class Kept:
 def shown(row: Row) -> Mapping[str, Any]:
     """A result whose value is its key."""
     key = (row.value or b"").decode()
-    return {"key": key, "event": key, "position": str(row.position), "flow": "f@1.0.0", "value": {"k": key}}
+    return {
+        "key": key,
+        "event": key,
+        "position": str(row.position),
+        "flow": "g@1.0.0" if key == "other's" else "f@1.0.0",
+        "value": {"k": key},
+    }
 
 
 async def broker(keys: list[str]) -> MemoryBroker:
@@ -63,7 +69,7 @@ async def sleep(seconds: float) -> None:
 
 def outlet(on: MemoryBroker, sink: MemorySink, kept: Kept, said: list[str] | None = None) -> Outlet:
     """All that a run needs."""
-    return Outlet(MemoryReader(on), TOPIC, shown, sink, kept, (said if said is not None else []).append, sleep)
+    return Outlet(MemoryReader(on), TOPIC, "f", shown, sink, kept, (said if said is not None else []).append, sleep)
 
 
 async def test_everything_arrives_once_though_the_sink_goes_away_in_the_middle() -> None:
@@ -94,6 +100,15 @@ async def test_two_results_with_one_key_are_one_message() -> None:
     await run(outlet(on, MemorySink(arrived), Kept()), True, tally)
     assert sorted(message.key for message in arrived) == ["other", "other2", "same"]
     assert (tally.sent, tally.known) == (3, 2)
+    assert [message.position for message in arrived if message.key == "same"] == [f"{TOPIC}/0/0"], "the first counts"
+
+
+async def test_a_record_that_the_flow_did_not_write_is_set_aside_and_said() -> None:
+    on, arrived, said, tally = await broker(["a", "b", "", "other's", "c"]), list[Message](), list[str](), Tally()
+    await run(outlet(on, MemorySink(arrived), Kept(), said), True, tally)
+    assert sorted(message.key for message in arrived) == ["a", "b", "c"]
+    assert (tally.sent, tally.known, tally.aside) == (3, 0, 2)
+    assert [f"{TOPIC}/0/1" in said[0], f"{TOPIC}/1/1" in said[1]] == [True, True]
 
 
 async def test_code_of_a_sink_that_breaks_says_where_and_passes_nothing_over() -> None:
