@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from ops.cli.output import Json, as_json, bars, say, table
+from ops.cli.output import Json, as_json, bars, console, say, table, visible
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
 from streams.settings import load
@@ -51,6 +52,8 @@ def produce(
 
 def _told(sent: Any, json: bool, interrupted: bool) -> None:
     """What is on the topic."""
+    if sent.unmatched is not None:
+        _compared(sent.unmatched)
     if json:
         as_json(sent.as_json() | {"interrupted": interrupted})
         return
@@ -65,6 +68,15 @@ def _told(sent: Any, json: bool, interrupted: bool) -> None:
         say(f"Interrupted: {sent.events:,} events are on {sent.topic}, after {sent.seconds:.1f} s; the rest was not sent.", "yellow")
     else:
         say(f"{sent.events:,} events are on {sent.topic} in {sent.seconds:.1f} s{pace}.", "green")
+
+
+def _compared(unmatched: Any) -> None:
+    """How a CSV file's columns fit the events, on standard error."""
+    out = console(stderr=True)
+    if unmatched.left_out:
+        out.print(Text(visible(f"Left out, since the events have no such field: {', '.join(f'`{name}`' for name in unmatched.left_out)}.")))
+    for one in unmatched.filled:
+        out.print(Text(visible(str(one)), style="yellow"))
 
 
 def per_second(rate: str) -> float:

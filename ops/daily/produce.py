@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.log import Outgoing, Publisher
 from connectors.redis.lookup import RedisLookup
@@ -15,7 +16,8 @@ from connectors.redis.settings import RedisSettings
 from ops.examples import flights
 from ops.examples.hostile import Hostile, hostile
 from ops.examples.shelf import SHELF, Example
-from ops.flow.events import read_samples
+from ops.flow.csv_file import Unmatched, unmatched
+from ops.flow.events import is_csv, read_samples
 from ops.stack import services
 from processors.flow.check import check
 from processors.flow.spec import FlowFile
@@ -53,6 +55,7 @@ class Sent:
     looked_up: str = ""  # what they are, for a person
     partitions: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
+    unmatched: Unmatched | None = None  # of a CSV file
 
     def as_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -64,6 +67,7 @@ class Sent:
             "lookups": self.lookups,
             "partitions": dict(sorted(self.partitions.items())),
             "seconds": round(self.seconds, 3),
+            "csv": None if self.unmatched is None else self.unmatched.as_json(),
         }
 
 
@@ -71,7 +75,7 @@ async def produce(settings: Settings, sent: Sent, asked: Asked, progress: Progre
     """Load the lookups, then send the events, hostile ones last. `sent` says what is on the topic, also where this was interrupted.
 
     Raises:
-        UsageError: there is nothing to send to this flow, or its input topic is missing.
+        UsageError: there is nothing to send to this flow, or it is not applied.
         UnreachableError: Kafka or Redis does not answer.
     """
     project = project_of(settings)
@@ -80,10 +84,15 @@ async def produce(settings: Settings, sent: Sent, asked: Asked, progress: Progre
     sent.topic = spec.input.topic
     contract = project.contracts()[spec.input.contract]
     total, chunks = await asyncio.to_thread(_chunks, spec, contract, asked, progress)  # Arrow's reader would take ctrl-C for itself
+    if asked.file is not None and is_csv(asked.file):
+        sent.unmatched = unmatched(asked.file, contract)
+    kafka = services.kafka(settings)
+    if sent.topic not in await KafkaAdmin(kafka).topics():
+        raise UsageError(f"the flow {sent.flow} is not applied: there is no topic {sent.topic}", f"run: weft flow apply {sent.flow}")
     example = SHELF.get(spec.input.contract)
     if asked.lookups and example is not None:
         sent.lookups, sent.looked_up = await _load(example, services.redis(settings), progress), example.looked_up
-    publisher = KafkaPublisher(services.kafka(settings))
+    publisher = KafkaPublisher(kafka)
     began = time.monotonic()
     try:
         await _send(publisher, chunks, asked.rate, sent, lambda done: progress("events", done, total))

@@ -1,10 +1,11 @@
 """Reads a CSV file as people make them: UTF-8, a header, one row a line; and its cells as values of a contract."""
 
 import csv
+import difflib
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def read_csv(path: Path) -> Csv:
     """
     text = _text(path)
     header = _first_line(path, text)
-    delimiter = max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one))))
+    delimiter = _delimiter(header)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[int] = []
     rows: list[tuple[str, ...]] = []
@@ -72,6 +73,53 @@ def read_csv(path: Path) -> Csv:
     if not rows:
         raise UsageError(f"{path} has a header and no rows")
     return Csv(path, names, tuple(lines), tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A field whose column the file lacks, so that its default stands in every event."""
+
+    field: str
+    column: str
+    default: Any
+    nearest: str  # a column that was left out and may be meant; else empty
+
+    def __str__(self) -> str:
+        stands = "null" if self.default is None else f"`{self.default}`"
+        meant = f" Did you mean `{self.nearest}`?" if self.nearest else ""
+        return f"There is no column `{self.column}`: `{self.field}` is {stands} in every event.{meant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """Where header and contract differ."""
+
+    left_out: tuple[str, ...]  # columns that are no field's
+    filled: tuple[Filled, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def unmatched(path: Path, contract: Contract) -> Unmatched:
+    """How the columns of a file that was read fit a contract."""
+    text = _text(path)
+    header = _first_line(path, text)
+    names = _header(path, 1, next(filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(header)))))
+    said = _said(contract)
+    left_out = tuple(name for name in names if name not in said.values())
+    filled = []
+    for field in Layout.of(contract.schema).fields:
+        column = said[field.name]
+        if column not in names:
+            close = difflib.get_close_matches(column, left_out, n=1, cutoff=0.6)
+            filled.append(Filled(field.name, column, field.default, "".join(close)))
+    return Unmatched(left_out, tuple(filled))
+
+
+def _delimiter(header: str) -> str:
+    return max(DELIMITERS, key=lambda one: len(next(csv.reader([header], delimiter=one))))
 
 
 def _text(path: Path) -> str:
@@ -142,12 +190,17 @@ def events(found: Csv, contract: Contract) -> Iterator[tuple[int, Mapping[str, A
         yield line, event
 
 
+def _said(contract: Contract) -> Mapping[str, str]:
+    """For each field the column that it is filled from."""
+    return {field["name"]: field.get(COLUMN, field["name"]) for field in contract.schema["fields"]}
+
+
 Read = Callable[[str], Any]
 
 
 def _columns(found: Csv, contract: Contract) -> dict[str, tuple[int, Read]]:
     """For each field the place of its column and how its cells are read."""
-    said = {field["name"]: field.get(COLUMN, field["name"]) for field in contract.schema["fields"]}
+    said = _said(contract)
     wanted = {}
     for field in Layout.of(contract.schema).fields:
         column = said[field.name]

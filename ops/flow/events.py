@@ -37,6 +37,16 @@ class Sample(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]]
 
 
+def is_csv(path: Path) -> bool:
+    """Whether a file is read as CSV."""
+    return path.suffix in (".csv", ".tsv") and not _is_avro(path)
+
+
+def _is_avro(path: Path) -> bool:
+    with path.open("rb") as start:
+        return start.read(4) == b"Obj\x01"
+
+
 def read_samples(path: Path, spec: FlowFile, contract: Contract) -> Sequence[Sample]:
     """All events of a file.
 
@@ -45,9 +55,7 @@ def read_samples(path: Path, spec: FlowFile, contract: Contract) -> Sequence[Sam
     """
     encode = _Encoder(spec, contract)
     try:
-        with path.open("rb") as start:
-            avro = start.read(4) == b"Obj\x01"
-        lines = _avro_records(path) if avro else events(read_csv(path), contract) if path.suffix in (".csv", ".tsv") else _json_lines(path)
+        lines = _avro_records(path) if _is_avro(path) else events(read_csv(path), contract) if is_csv(path) else _json_lines(path)
         found = []
         for number, event in lines:
             try:

@@ -79,6 +79,16 @@ def test_produce_sends_what_was_asked_for_and_says_so(flow: str, folder: Path, t
     assert (sent["events"], sent["lookups"]) == (4, 0)
 
 
+def test_produce_to_a_flow_that_is_not_applied_says_so_at_once(flow: str, folder: Path, capsys: Capture) -> None:
+    (folder / "flows" / "other.yaml").write_text(FLOW.format(name="other"))
+    began_s = time.monotonic()
+    assert run(["produce", "other", "--limit", "1"]) == Exit.USAGE
+    assert time.monotonic() - began_s < 5
+    said = capsys.readouterr().err
+    assert "the flow other is not applied" in said
+    assert "weft flow apply other" in said
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_produce_that_is_interrupted_says_how_many_events_are_on_the_topic(
     flow: str, folder: Path, stack: TestStack, number: signal.Signals

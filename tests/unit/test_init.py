@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from ops.cli.main import run
-from ops.flow.csv_file import Csv, events, read_csv
+from ops.flow.csv_file import Csv, events, read_csv, unmatched
 from ops.project.columns import columns_of
 from ops.project.design import design
 from ops.project.make import Asked, make
@@ -67,6 +67,15 @@ def test_a_project_of_ones_own_is_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert rows[0][1]["days_waited"] is None
     assert run(["init", "leavers"]) == Exit.DONE  # another folder: this one's inside
     assert run(["init", "leavers"]) == Exit.USAGE
+
+
+def test_a_misspelt_column_is_told_with_the_nearest_word(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("id;incme;late\n1;2;yes\n")
+    fields = [{"name": "id", "type": "long"}, {"name": "given", "type": ["null", "long"], "default": None, "column": "income"}]
+    found = unmatched(file, Contract.of({"type": "record", "name": "E", "namespace": "p", "fields": fields}))
+    assert found.left_out == ("incme", "late")
+    assert [str(one) for one in found.filled] == ["There is no column `income`: `given` is null in every event. Did you mean `incme`?"]
 
 
 GOOD = "id,x,churn\n"
