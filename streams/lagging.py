@@ -73,5 +73,6 @@ class Lagging:
         """The time stamp of the first record from there on; None where there are only markers of transactions."""
         async with aclosing(self._reader.read(source, offset)) as found:  # type: ignore[type-var]  # it is a generator
             async for records in found:
-                return int(records.timestamps_ms[0])
+                stamp_ms = int(records.timestamps_ms[0])
+                return stamp_ms if stamp_ms > 0 else self._clock.now_ms()  # it has none
         return None

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from connectors.log import Outgoing
 from processors.flow.compiled import Flow, Notes
 from processors.flow.writers import STEP, WHY
-from processors.step import DEGRADED, MODEL, RULE, Batch
+from processors.step import DEGRADED, MODEL, RULE
 from schemas.headers import AVRO
 from schemas.vocabulary import Reason, Verdict
 from streams.final import finals
@@ -73,6 +73,7 @@ def endings(journey: Journey, notes: Notes, now_ms: int, rooms: Rooms | None = N
 class _Ended(NamedTuple):
     """Rows of one fate, their event ids, and their records if the verdict has any."""
 
+    flow: Flow
     fate: Fate
     ids: Sequence[str]
     outgoing: Outgoing | None
@@ -80,13 +81,13 @@ class _Ended(NamedTuple):
 
 def _write(found: Endings, ended: _Ended) -> None:
     """The ledger's columns, and the records."""
-    fate, ids, outgoing = ended
+    _, fate, ids, outgoing = ended
     at = fate.batch.origin
     found.verdicts[at] = fate.verdict.value
     found.reasons[at] = fate.reason.value
-    found.rules[at] = fate.rule[:RULE_CHARS] or _column(fate.batch, RULE, "")
-    found.models[at] = _column(fate.batch, MODEL, "")
-    found.degraded[at] = _column(fate.batch, DEGRADED, False)
+    found.rules[at] = fate.rule[:RULE_CHARS] or _given(ended, RULE, "")
+    found.models[at] = _given(ended, MODEL, "")
+    found.degraded[at] = _given(ended, DEGRADED, False)
     found.event_ids[at] = ids
     if outgoing is not None:
         found.outgoing.append(outgoing)
@@ -101,11 +102,11 @@ def _ended(flow: Flow, fate: Fate, values: Sequence[bytes], now_ms: int, rooms: 
     outgoing = _record(flow, fate, ids, values, now_ms, rooms)
     large = np.empty(0, np.int64) if outgoing is None or fate.verdict in _LETTERS else rooms.without(outgoing)
     if outgoing is None or not len(large):
-        yield _Ended(fate, ids, outgoing)
+        yield _Ended(flow, fate, ids, outgoing)
         return
     sentence = f"its {fate.verdict.value} would be larger than the {rooms.of(outgoing.topic)} bytes that {outgoing.topic} takes"
     refused = replace(fate.part(large), verdict=Verdict.DEAD_LETTER, reason=Reason.TOO_LARGE, sentence=sentence, sentences=None)
-    yield _Ended(refused, [ids[row] for row in large], letters(flow, refused, rooms))
+    yield _Ended(flow, refused, [ids[row] for row in large], letters(flow, refused, rooms))
     fits = np.setdiff1d(np.arange(len(fate.batch)), large)
     if len(fits):
         yield from _ended(flow, fate.part(fits), [values[row] for row in fits] if len(values) else (), now_ms, rooms)
@@ -135,12 +136,12 @@ def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes],
             assert_never(fate.verdict)
 
 
-def _column(batch: Batch, name: str, default: str | bool) -> list[str | bool] | str | bool:
-    """A column's values with nulls as the default; the default where there is no such column."""
-    at = batch.columns.schema.get_field_index(name)
-    if at < 0:
+def _given(ended: _Ended, name: str, default: str | bool) -> list[str | bool] | str | bool:
+    """What the steps say, with nulls as the default; the default where none says it. A field of the event's may have the same name."""
+    columns, givers = ended.fate.batch.columns, ended.flow.gives[1 : ended.fate.step + 1]
+    if name not in columns.schema.names or not any(name in gives for gives in givers):
         return default
-    column = batch.columns.column(at)
+    column = columns.column(name)
     if pa.types.is_string(column.type):  # a plugin's may be of any length, and a leaf has a bound
         column = pc.utf8_slice_codeunits(column, 0, RULE_CHARS)
     values: list[str | bool] = (column.fill_null(default) if column.null_count else column).to_pylist()

@@ -14,7 +14,7 @@ from processors.step import Batch, Intake, Leave, Rows, Signal, State, Step, Ste
 from schemas.errors import UnreachableError, WeftError
 from schemas.vocabulary import Reason, Verdict
 from streams.calls import listening
-from streams.watch import Timing
+from streams.watch import Call, Timing
 
 TRACE_CHARS = 2_000
 
@@ -93,7 +93,7 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gat
         if len(batch):
             began = perf_counter()
             with listening(step.name, batch) as calls:
-                stepped = await _run(step, batch, states.get((flow.ident, index)), wait)
+                stepped = await _run(step, batch, states.get((flow.ident, index)), _anew(wait, calls))
             took = perf_counter() - began
             journey.timings.append(Timing(step.name, index, len(batch), began, took, stepped.counts, stepped.readings, calls))
             journey.fates += (_fate(batch, index, leave) for leave in stepped.leaves)
@@ -105,6 +105,16 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gat
     if len(batch):
         journey.fates.append(Fate(batch, len(flow.steps), Verdict.RESULT))
     return journey
+
+
+def _anew(wait: Wait, calls: list[Call]) -> Wait:
+    """Waits, and forgets the calls so far: an outage may last, and what is told of it must not grow."""
+
+    async def waits(step: str, error: UnreachableError) -> None:
+        calls.clear()
+        await wait(step, error)
+
+    return waits
 
 
 def _fate(batch: Batch, index: int, leave: Leave) -> Fate:

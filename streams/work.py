@@ -67,8 +67,8 @@ class Work:
     void: bool = False
 
     def oldest_ms(self) -> int:
-        """The earliest time stamp of its records."""
-        return min((int(part.timestamps_ms.min()) for part in self.records if len(part)), default=self.fetched_ms)
+        """The earliest time stamp of its records; one that has none was fetched just now."""
+        return min(int(part.timestamps_ms[part.timestamps_ms > 0].min(initial=self.fetched_ms)) for part in self.records)
 
     def passed_event(self, index: int) -> asyncio.Event:
         """Set when this batch has left the step."""
@@ -115,5 +115,5 @@ def work_of(fetched: Fetched, waiting: Mapping[Source, Waiting], now_ms: int) ->
     if not records:
         return None
     spans = {part.source: Span(int(part.offsets[0]), int(part.offsets[-1]) + 1) for part in records}
-    size = sum(len(value) for part in records for value in part.values if value is not None)
+    size = sum(len(one) for part in records for one in (*part.values, *part.keys) if one is not None)
     return Work(now_ms, records, spans, size, {source: waits for source, waits in waiting.items() if source in spans})

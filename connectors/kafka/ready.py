@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from confluent_kafka import Message
+
 from connectors.kafka.columns import as_columns, source_of
 from connectors.log import Fetched
 from schemas.positions import Source
@@ -39,7 +41,7 @@ class Ready:
     def add(self, messages: list[Any], ends: int) -> None:
         """Put more behind."""
         self.messages += messages
-        self.size_bytes += sum(map(len, messages))
+        self.size_bytes += _size(messages)
         self.ends += ends
 
     def drop(self, sources: Iterable[Source]) -> dict[Source, int]:
@@ -57,7 +59,7 @@ class Ready:
         """Hand over as much as was asked for."""
         count = min(len(self.messages), demand.max_rows)
         if self.size_bytes > demand.max_bytes:
-            sizes = accumulate(map(len, self.messages[:count]))
+            sizes = accumulate(_size([message]) for message in self.messages[:count])
             count = next((row for row, size in enumerate(sizes, 1) if size >= demand.max_bytes), count)
         taken, left, ended = self.messages[:count], self.messages[count:], frozenset[Source]()
         if self.ends:
@@ -68,5 +70,10 @@ class Ready:
 
     def _hold(self, messages: list[Any]) -> None:
         self.messages = messages
-        self.size_bytes = sum(map(len, messages))
+        self.size_bytes = _size(messages)
         self.ends = sum(message.error() is not None for message in messages) if self.ends else 0
+
+
+def _size(messages: list[Any]) -> int:
+    """Bytes of keys and values. Headers are left out: to know their size is to read them."""
+    return sum(map(len, messages)) + sum(map(len, filter(None, map(Message.key, messages))))

@@ -73,7 +73,7 @@ class Partition:
         self.high += 1
 
     def scan(self, start: int, max_rows: int, max_bytes: int) -> tuple[list[Entry], int]:
-        """Committed records from `start`, and the offset at which to go on; stops after the record that brings the values to max_bytes."""
+        """Committed records from `start`, and where to go on; stops after the record that brings keys and values to max_bytes."""
         found: list[Entry] = []
         room, stable = max_bytes, self.stable
         for at in range(bisect_left(self.entries, start, key=_offset), len(self.entries)):
@@ -83,7 +83,7 @@ class Partition:
             if not entry.visible:
                 continue
             found.append(entry)
-            room -= len(entry.value or b"")
+            room -= len(entry.value or b"") + len(entry.key or b"")
             if len(found) >= max_rows or room <= 0:
                 return found, entry.offset + 1
         return found, max(start, stable)

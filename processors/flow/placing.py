@@ -12,9 +12,13 @@ from processors.flow.first import decode_plan
 from processors.flow.plan import Plan, Site
 from processors.flow.spec import Input, Limits
 from processors.flow.words import FIRST, words
+from processors.step import DEGRADED, MODEL, RULE
+from schemas.codecs.cloudevents_attributes import ATTRIBUTES
 from schemas.errors import FlowError
 
 Columns = Mapping[str, pa.DataType]
+
+MEANT: Columns = {MODEL: pa.string(), RULE: pa.string(), DEGRADED: pa.bool_()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,21 @@ def _planned(word: str, at: Site, spec: Any, columns: Columns, before: Sequence[
         at.mistake((), f"there is no column `{name}` here", wrong_word=name, valid=columns, key=True)
     if any(plan.name == other.plan.name for other in before):
         at.mistake((), f"there are two steps `{plan.name}`", hint="give this one a `name` of its own", key=True)
+    _check_meanings(at, plan, before[0].plan.gives)
     for name, type_ in plan.gives.items() if when else ():
         if columns.get(name, type_) != type_:
             at.mistake("when", f"`{name}` would be {columns[name]} in some rows and {type_} in others", hint="give it another name")
     return Placed(word, at.page.mark(at.path, key=True).line, plan, when)
+
+
+def _check_meanings(at: Site, plan: Plan, fields: Columns) -> None:
+    """Columns with a meaning of their own are what the ledger and the outcomes' headers take them for."""
+    for name, type_ in plan.gives.items():
+        if name in ATTRIBUTES:
+            at.mistake((), f"`{plan.name}` gives `{name}`, which is an attribute of a CloudEvent", hint="give it another name", key=True)
+        elif name in MEANT and type_ != MEANT[name]:
+            sentence = f"`{plan.name}` gives `{name}` as {type_}; what the ledger reads there is {MEANT[name]}"
+            at.mistake((), sentence, hint="give it another name", key=True)
+        elif name in MEANT and name in fields:
+            sentence = f"the event has a field `{name}`, and `{plan.name}` says by that name what was used"
+            at.mistake((), sentence, hint="rename the event's field, with the old name as its alias", key=True)

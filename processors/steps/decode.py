@@ -15,6 +15,7 @@ from processors.flow.plan import Parts, Plan, Site
 from processors.flow.project import Project
 from processors.flow.registry import registry_of
 from processors.step import Batch, Leave, Rows, State, Stepped
+from schemas.codecs.cloudevents_attributes import ATTRIBUTES
 from schemas.codecs.decoder import Bad, Decoded, Decoder, HeadedDecoder
 from schemas.codecs.encodings import Encoding, Framing, decoder, needs_registry
 from schemas.errors import FlowError
@@ -133,6 +134,10 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
         at.mistake("schema", str(error))
     except FlowError as error:
         at.mistake("encoding", error.sentence, hint=error.hint)
+
+    fields = () if contract is None else contract.schema.get("fields", ())
+    if taken := sorted(ATTRIBUTES & {field["name"] for field in fields}):
+        at.mistake("schema", f"{spec.contract} has a field `{taken[0]}`, which is an attribute of a CloudEvent", hint="rename the field")
 
     def build(parts: Parts) -> DecodeStep:
         asks = needs_registry(spec.encoding, spec.data) and parts.project.remote is not None

@@ -32,6 +32,8 @@ COLUMNS: Final = (
 )
 """What becomes of attributes. Extensions are text, as CloudEvents write booleans and whole numbers; bytes are base64."""
 
+ATTRIBUTES: Final = frozenset(field.name for field in COLUMNS)
+
 REQUIRED: Final = ("id", "source", "specversion", "type")
 STANDARD: Final = frozenset({*REQUIRED, "subject", "dataschema", "datacontenttype", "time"})
 

@@ -179,3 +179,15 @@ async def test_headers_are_read_where_asked_for_and_keys_choose_as_java_does(fab
     while not (fetched := await member.log.fetch(100, 100_000, 0.5)).records:
         pass
     assert all(records.headers is None for records in fetched.records)
+
+
+async def test_keys_count_as_values_do(fabric: Fabric) -> None:
+    topic = await fabric.topic()
+    member = await alone(fabric, topic)
+    await fabric.publisher().publish(Outgoing(topic, [b"k" * 1000] * 20, [b"v"] * 20, partition=0))
+    seen = 0
+    while seen < 20:
+        fetched = await member.fetch(1.0, max_rows=20, max_bytes=2500)
+        rows = sum(map(len, fetched.records))
+        assert rows <= 3
+        seen += rows

@@ -92,6 +92,17 @@ async def test_a_call_stands_below_its_step_and_the_server_is_told_its_span() ->
     assert CALLER.get() == ""
 
 
+async def test_what_is_told_of_an_outage_does_not_grow_with_it() -> None:
+    world, told = World(trace_share=1.0), Told()
+    models = Scripted(*(UnreachableError("away", "") for _ in range(20)), None)
+    flow = small_flow(steps=(Numbers(), AskModel(HeardModels(models, told))), gives=({}, {}))
+    async with running(world.lane(flow, watch=told)) as lane:
+        await world.send([1])
+        await until(lambda: bool(told.batches))
+        await until(lane.idle)
+    assert [len(timing.calls) for batch in told.batches for timing in batch.timings] == [0, 1]
+
+
 class Server:
     """Refuses, and keeps what was said beside the request."""
 

@@ -17,6 +17,8 @@ from schemas.errors import FlowError
 from tests.models import trained
 from tests.unit.flow_project import SMALL, small, write
 
+ROOT = Path(__file__).parents[2]
+
 
 def mistakes(folder: Path, *changes: tuple[str, str]) -> tuple[Mistake, ...]:
     return check(small(folder, *changes), "small").mistakes
@@ -181,3 +183,23 @@ def test_any_value_in_any_part_is_a_mistake_or_fine(value: object, at: str) -> N
         project = small(Path(folder))
         write(Path(folder), {"flows/small.yaml": json.dumps(told)})
         check(project, "small")
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ({"name": "ce_subject", "type": "long", "default": 0}, "has a field `ce_subject`, which is an attribute of a CloudEvent"),
+        (
+            {"name": "model", "type": "string", "default": ""},
+            "the event has a field `model`, and `infer-late` says by that name what was used",
+        ),
+    ],
+)
+def test_a_field_may_not_have_the_name_of_a_column_with_a_meaning_of_its_own(
+    tmp_path: Path, field: dict[str, object], sentence: str
+) -> None:
+    project = small(tmp_path, ("schema: flights.Departure", "schema: flights.Odd"))
+    shipped = json.loads((ROOT / "schemas/avro/flights.Departure.avsc").read_text())
+    odd = shipped | {"name": "Odd", "namespace": "flights", "fields": [*shipped["fields"], field]}
+    write(tmp_path, {"schemas/flights.Odd.avsc": json.dumps(odd)})
+    assert [mistake.sentence for mistake in check(project, "small").mistakes if sentence in mistake.sentence]

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from connectors.log import Outgoing
@@ -228,3 +229,19 @@ async def test_a_batch_without_events_lets_nobody_pass_the_batch_before_it() -> 
         await world.send([4, 5, 6])
         await until(lambda: sum(lane.status()["verdicts"].values()) == 7)  # type: ignore[attr-defined]
     assert lane._ownership.memory._adopted["f@1.0.0", 2] == {Source("in", partition): 2 for partition in range(3)}
+
+
+async def test_a_field_of_the_event_is_not_taken_for_what_a_step_says() -> None:
+    class Boasting(Numbers):
+        async def run(self, batch: Batch, state: State) -> Stepped:
+            stepped = await super().run(batch, state)
+            forged = stepped.batch.with_column("model", pa.array(["forged@9.9.9"] * len(stepped.batch))).with_column(
+                "degraded", pa.array([None] * len(stepped.batch), pa.string())
+            )
+            return replace(stepped, batch=forged)
+
+    world, flow = World(), small_flow()
+    async with running(world.lane(replace(flow, steps=(Boasting(), *flow.steps[1:])))) as lane:
+        await world.send([1, 2])
+        await until(lane.idle)
+    assert {(leaf.verdict, leaf.model, leaf.degraded) for leaf in await world.leaves()} == {("result", "", False)}
