@@ -54,8 +54,13 @@ def number(count: float) -> str:
 
 
 def moment(at_ms: int | None) -> str:
-    """A moment, UTC."""
-    return "never" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """A moment, UTC; a dash where the calendar has none."""
+    if at_ms is None:
+        return "never"
+    try:
+        return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):  # beyond the years 1 to 9999
+        return "\N{EN DASH}"
 
 
 def span(seconds: float | None) -> str:

@@ -21,7 +21,7 @@ from ops.daily.reviews import chosen, decide, decided_now, open_reviews
 from ops.quality import day
 from ops.quality.findings import Finding, Judgement
 from ops.report.gather import gather
-from ops.report.page import page, percent, span
+from ops.report.page import moment, page, percent, span
 from processors.drift.reference import describe
 from processors.flow.compiled import Flow
 from processors.flow.writers import STEP, details_writer
@@ -96,14 +96,14 @@ def dated_flow() -> Flow:
     return replace(plain, steps=(plain.steps[0], drift), gives=gives, time_column="at")
 
 
-def dated_ledger(world: World, flow: Flow) -> None:
+def dated_ledger(world: World, flow: Flow, lines: int = LINES, raised: bool = True) -> None:
     """A ledger by hand: January as the reference, one in a hundred missing; in February everything has moved; one row is not decoded."""
     rng = np.random.default_rng(3)
-    months = [datetime(2013, 1, 15, tzinfo=UTC)] * LINES + [datetime(2013, 2, 15, tzinfo=UTC)] * LINES
-    values: list[float | None] = [*rng.normal(0, 1, LINES), *rng.normal(3, 1, LINES)]
-    values[:LINES:100] = [None] * len(values[:LINES:100])
+    months = [datetime(2013, 1, 15, tzinfo=UTC)] * lines + [datetime(2013, 2, 15, tzinfo=UTC)] * lines
+    values: list[float | None] = [*rng.normal(0, 1, lines), *rng.normal(3, 1, lines)]
+    values[:lines:100] = [None] * len(values[:lines:100])
     writer = details_writer("f", flow.gives[0])
-    columns = {"n": pa.array(values), "at": pa.array(months, pa.timestamp("ms", "UTC")), STEP: pa.nulls(2 * LINES, pa.string())}
+    columns = {"n": pa.array(values), "at": pa.array(months, pa.timestamp("ms", "UTC")), STEP: pa.nulls(2 * lines, pa.string())}
     details = [*writer.encode(pa.RecordBatch.from_pydict(columns)), b""]
     n, source = len(details), Source("in", 0)
     leaves = leaf.encode(
@@ -115,7 +115,7 @@ def dated_ledger(world: World, flow: Flow) -> None:
         )
     )  # fmt: skip
     signals = f'[{{"kind": "drift", "step": "drift", "column": "n", "sentence": "{HOSTILE}", "figures": {{"psi": 2.0}}}}]'
-    content = block.Content(0, n, np.arange(n, dtype=np.int64), leaves, details, writer.schema_json, signals)
+    content = block.Content(0, n, np.arange(n, dtype=np.int64), leaves, details, writer.schema_json, signals if raised else "[]")
     tree = Tree.empty("weft", "f", source, world.broker.topic("in").topic_id)
     blocks, _ = block.pack(tree, content)
     world.broker.append(Outgoing("f.ledger", [tree.origin.encode()] * len(blocks), blocks, partition=0))
@@ -131,6 +131,7 @@ async def test_drift_and_missing_values_are_told_by_the_time_of_the_events() -> 
     figures = await dated_figures()
     drift, quality = figures["drift"], figures["quality"]
     (column,) = drift["columns"]
+    assert column["windows"] == 2 * LINES // 1_000
     moved = {at: flag for at, flag, rows in zip(drift["at"], column["drift"], column["rows"], strict=True) if rows}
     assert list(moved.values()) == [False, True]
     assert [at[:7] for at in moved] == ["2013-01", "2013-02"]
@@ -141,6 +142,15 @@ async def test_drift_and_missing_values_are_told_by_the_time_of_the_events() -> 
     assert figures["outcomes"]["undated"] == 1
     assert figures["models"]["degraded"] == LINES // 2
     assert figures["ledger"]["trees"][0]["unsigned"] == 2 * LINES + 1
+
+
+async def test_where_no_window_was_filled_nothing_is_said_of_drift() -> None:
+    world, flow = World(), dated_flow()
+    dated_ledger(world, flow, lines=400, raised=False)
+    text = page(await gather(desk(world, flow), NOW_MS))
+    assert "No window was filled: not enough rows to judge drift" in text
+    assert ">too few</td>" in text
+    assert "No alert was raised" not in text
 
 
 async def test_expectations_are_told_where_the_data_folder_has_any(tmp_path: Path) -> None:
@@ -209,3 +219,11 @@ def test_a_share_shows_small_ones_as_they_are(part: int, whole: int, said: str) 
 @pytest.mark.parametrize(("seconds", "said"), [(None, "\N{EN DASH}"), (0.0, "0 s"), (0.0042, "4.2 ms"), (8.9, "8.9 s"), (5_400, "1.5 h")])
 def test_a_span_is_said_in_the_unit_that_it_is_read_best_in(seconds: float | None, said: str) -> None:
     assert span(seconds) == said
+
+
+def test_a_time_that_no_calendar_has_is_a_dash() -> None:
+    assert [moment(at_ms) for at_ms in (None, 0, 253_402_300_800_000, -(2**62), 2**63 - 1)] == [
+        "never",
+        "1970-01-01 00:00:00 UTC",
+        *["\N{EN DASH}"] * 3,
+    ]
