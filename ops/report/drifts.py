@@ -17,6 +17,7 @@ from processors.drift import distance
 from processors.drift.reference import codes
 from processors.flow.compiled import Flow
 from processors.steps.drift import KS_LEVEL, MIN_WINDOW, Drift, Watched
+from schemas.positions import Source
 
 BUCKETS: Final = 300  # a histogram of a hundred bins stands in each
 KEPT: Final = 100  # alerts that are told one by one, the newest
@@ -30,6 +31,7 @@ class Column:
     step: Drift
     watched: Watched
     line: Timeline = field(default_factory=lambda: Timeline(BUCKETS))
+    passed: Counter[Source] = field(default_factory=Counter)  # rows that the step counted, dated or not
 
     def figures(self, axis: Axis) -> dict[str, Any]:
         """By bucket: rows, index, threshold, whether that is drift, and the values below which 10, 50 and 90 % of the rows lie."""
@@ -39,6 +41,8 @@ class Column:
         return {
             "step": self.step.name,
             "column": self.watched.name,
+            "window": self.step.window,
+            "windows": sum(rows // self.step.window for rows in self.passed.values()),
             "rows": table.sum(axis=1).tolist(),
             "psi": [one[0] for one in told],
             "threshold": [one[1] for one in told],
@@ -75,7 +79,9 @@ class Drifts:
         for column in self.columns:
             name = column.watched.name
             if name in slab.details.schema.names:
-                rows = np.flatnonzero(dated & self._passed.step(slab, column.step.name))
+                passed = self._passed.step(slab, column.step.name)
+                column.passed[slab.block.source] += int(np.count_nonzero(passed))
+                rows = np.flatnonzero(dated & passed)
                 values = slab.details.column(name).take(rows)
                 column.line.add(slab.event_ms[slab.noted[rows]], codes(values, column.watched.edges))
         for told in json.loads(slab.block.signals):

@@ -45,7 +45,10 @@ def _drift(figures: Mapping[str, Any]) -> Iterator[Line]:
         counts[kind["kind"]] = counts.get(kind["kind"], 0) + kind["count"]
     for kind, count in counts.items():
         yield Line(True, f"{count:,} {kind} alert{'s' if count > 1 else ''} {'were' if count > 1 else 'was'} raised.", "drift")
-    if not counts and drift["columns"]:
+    if not counts and drift["columns"] and not any(column["windows"] for column in drift["columns"]):
+        rows = min(column["window"] for column in drift["columns"])
+        yield Line(False, f"No window was filled: not enough rows to judge drift (a window is {rows:,} rows of one partition).", "drift")
+    elif not counts and drift["columns"]:
         yield Line(False, "No alert was raised: no window of a watched column differs from its reference.", "drift")
 
 
