@@ -58,6 +58,8 @@ def _say(made: Any, csv: Path | None) -> None:
         for one in told["columns"]
     ]
     table(("column", "was", "type", "null", "is"), rows)
+    if twice := made.design.repeated:
+        say(f"{twice} No column is: an event is called by its position.", "yellow")
     if target["rows_without"]:
         say(f"{target['rows_without']:,} rows have no `{target['column']}` and were left out.", "yellow")
     say(
@@ -69,7 +71,14 @@ def _say(made: Any, csv: Path | None) -> None:
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in told["samples"].items())
     say(f"{name}/ is made; its samples: {verdicts}. Next:\n", "green")
     where = Path("..", csv) if csv else f"data/{name}.csv"  # an absolute path stays one
-    for line in (f"cd {name}", f"weft flow test {name}", "weft up", f"weft run {name} --detach", f"weft produce {name} --from {where}"):
+    for line in (
+        f"cd {name}",
+        f"weft flow test {name}",
+        "weft up",
+        f"weft flow apply {name}",
+        f"weft run {name} --detach",
+        f"weft produce {name} --from {where}",
+    ):
         say(f"  {line}")
     say(f"  weft results {name}\n\nREADME.md in it goes on from there.")
 

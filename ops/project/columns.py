@@ -18,6 +18,7 @@ TAKEN = frozenset({"decision", "score", "model", "degraded", "rule"})
 """What the flow's steps give: no column of the events may be named so."""
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # 00123 is a code and stays text
 _INT64 = 2**63
+_TOLD = 3  # repeated ids that are named
 _ID = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|ref|reference|code)$")
 _TIMES = re.compile(r"(_at|_time|^time|timestamp|datetime|date)")
 AVRO: Mapping[Kind, Any] = {
@@ -119,6 +120,36 @@ def _identity(found: Csv, kinds: Mapping[str, Kind]) -> str | None:
     ]
     named = [header for header in differ if _ID.search(avro_name(header))]
     return next(iter(named), next((header for header in differ if header == found.names[0]), None))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A column of ids, some of which stand in several rows."""
+
+    column: str
+    ids: int  # how many occur more than once
+    first: tuple[tuple[str, tuple[int, int]], ...]  # some of them, with the first two lines of each
+
+    def __str__(self) -> str:
+        some = ", ".join(f"`{one}` in lines {lines[0]} and {lines[1]}" for one, lines in self.first)
+        more = ", ..." if self.ids > len(self.first) else ""
+        several = f"{self.ids:,} ids occur" if self.ids > 1 else "1 id occurs"
+        return f"`{self.column}`: {several} more than once ({some}{more}), so it is not the event's id."
+
+
+def repeated(found: Csv, columns: Sequence[Column]) -> Repeated | None:
+    """Where no column is the event's id: one that would be, did no value of it repeat."""
+    if any(column.role == "id" for column in columns):
+        return None
+    for column in columns:
+        lines: dict[str, list[int]] = {}
+        for line, cell in zip(found.lines, column.cells, strict=True):
+            lines.setdefault(cell, []).append(line)
+        named = column.kind in ("long", "text") and _ID.search(avro_name(column.header))
+        if named and "" not in lines and len(column.cells) / 2 < len(lines) < len(column.cells):
+            twice = [(one, (at[0], at[1])) for one, at in lines.items() if len(at) > 1]
+            return Repeated(column.name, len(twice), tuple(twice[:_TOLD]))
+    return None
 
 
 def _moment(kinds: Mapping[str, Kind]) -> str | None:

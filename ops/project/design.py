@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ops.flow.csv_file import COLUMN, NO_VALUE, Csv
-from ops.project.columns import Column, avro_name, columns_of, is_name, is_taken
+from ops.project.columns import Column, Repeated, avro_name, columns_of, is_name, is_taken, repeated
 from processors.flow.plan import nearest
 from schemas.errors import UsageError
 from serving.training.csv_course import Label, Lesson
@@ -56,6 +56,11 @@ class Design:
     def of_role(self, role: str) -> list[Column]:
         """The columns of one role."""
         return [column for column in self.columns if column.role == role]
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """Why no column is the event's id, where one is nearly."""
+        return repeated(self.rows, self.columns)
 
     def named(self, role: str) -> Column | None:
         """The one column of a role, if there is one."""

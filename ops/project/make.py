@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ class Made:
             "project": self.design.name,
             "folder": str(self.folder),
             "columns": columns,
+            "repeated_ids": None if (twice := self.design.repeated) is None else asdict(twice),
             "target": {"column": question.target, "positive": question.positive, "rows_without": question.left_out},
             "model": model | {"threshold": self.border.threshold, "suspects": list(self.suspects)},
             "samples": dict(self.verdicts),

@@ -9,7 +9,7 @@ import yaml
 
 from ops.cli.main import run
 from ops.flow.csv_file import Csv, events, read_csv, unmatched
-from ops.project.columns import columns_of
+from ops.project.columns import columns_of, repeated
 from ops.project.design import design
 from ops.project.make import Asked, make
 from ops.project.texts import flow
@@ -132,6 +132,15 @@ def test_a_column_that_gives_the_answer_away_is_pointed_at(tmp_path: Path) -> No
     rows = [f"{at},{CHANCE.random()},{int(at % 3 == 0) * 5 + CHANCE.random()},{'yes' if at % 3 == 0 else 'no'}" for at in range(300)]
     (tmp_path / "leak.csv").write_text("id,x,paid_back,churn\n" + "\n".join(rows))
     assert list(make(Asked("p", tmp_path, tmp_path / "leak.csv", "churn"), lambda _: None).suspects) == ["paid_back"]
+
+
+def test_ids_that_repeat_are_told_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "twice.csv"
+    file.write_text("customer_id,x,t\na,1,y\nb,2,n\na,3,n\nc,4,y\n")
+    found = read_csv(file)
+    columns = columns_of(found, {name: name for name in ("customer_id", "x")}, "t")
+    assert [one.role for one in columns] == ["left out", "number"]
+    assert str(repeated(found, columns)) == "`customer_id`: 1 id occurs more than once (`a` in lines 2 and 4), so it is not the event's id."
 
 
 def test_cells_are_of_the_narrowest_type_that_holds_them_all(tmp_path: Path) -> None:
