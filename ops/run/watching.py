@@ -1,18 +1,32 @@
 """What the workers of a flow say of themselves, added up."""
 
-import json
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from typing import Any
 
+from ops.run.status import read
 from streams.slot import Slot
 
 TIMEOUT_S = 2.0
+ANSWER_BYTES = 4_194_304
+
+
+def fetched(port: int, path: str) -> bytes:
+    """What is answered there.
+
+    Raises:
+        ValueError: it breaks off, or is too long.
+        OSError: nobody answers.
+    """
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_S) as answer:
+        body: bytes = answer.read(ANSWER_BYTES)
+        if answer.length:
+            raise ValueError(f"{answer.length} bytes are left")
+    return body
 
 
 def ask(slot: Slot) -> Mapping[str, Any] | None:
@@ -21,11 +35,10 @@ def ask(slot: Slot) -> Mapping[str, Any] | None:
     if port is None:
         return None
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/flows", timeout=TIMEOUT_S) as answer:
-            said: Mapping[str, Any] = json.load(answer)
-    except (OSError, ValueError, HTTPException):  # one that dies may end its answer in the middle
+        said = read(fetched(port, "/flows"))
+    except Exception:  # one that dies ends its answer in the middle, and who takes its port may say anything
         return None
-    return said if (said.get("flow"), said.get("slot")) == (slot.flow, slot.number) else None  # else another one took the port
+    return said if (said["flow"], said["slot"]) == (slot.flow, slot.number) else None  # else another one took the port
 
 
 @dataclass(slots=True)

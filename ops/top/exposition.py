@@ -11,6 +11,7 @@ Samples = Mapping[str, Mapping[Labels, float]]
 """By series and labels."""
 
 _LINE: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
+_MOST: Final = 2.0**63
 _LABEL: Final = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 _ESCAPES: Final = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
@@ -25,6 +26,8 @@ def parse(text: str) -> Samples:
         try:
             value = float(matched[3])
         except ValueError:
+            continue
+        if not abs(value) <= _MOST:  # nor what is no number
             continue
         labels = tuple((name, _unescaped(told)) for name, told in _LABEL.findall(matched[2] or ""))
         found.setdefault(matched[1], {})[labels] = value

@@ -83,7 +83,7 @@ def _view(flow: str, workers: Sequence[Said], old: Mapping[tuple[str, int], Said
     count = sum(grown(Metric.LATENCY_SECONDS, 2).values())
     return View(
         flow=flow,
-        versions=sorted({dict(labels)["version"] for said in up for labels in of(said.samples, Metric.FLOW_VERSION)}),
+        versions=sorted({dict(labels).get("version", "") for said in up for labels in of(said.samples, Metric.FLOW_VERSION)}),
         up=len(up),
         of=len(workers),
         ready=sum(not status["reasons"] for status in statuses),
@@ -91,7 +91,7 @@ def _view(flow: str, workers: Sequence[Said], old: Mapping[tuple[str, int], Said
         outcomes=dict(totals.most_common()),
         outcomes_per_s=rates(grown(Metric.OUTCOMES), "verdict"),
         lag=sum(behind for topic, behind in lags if not _waits(topic)),
-        oldest_s=max((age for labels, age in ages if not _waits(dict(labels)["topic"])), default=0.0),
+        oldest_s=max((age for labels, age in ages if not _waits(dict(labels).get("topic", ""))), default=0.0),
         retrying=sum(behind for topic, behind in lags if _waits(topic)),
         latency_s=sum(grown(Metric.LATENCY_SECONDS, 1).values()) / count if count else None,
         steps=_steps(grown, _waiting(statuses), seconds),
@@ -137,7 +137,7 @@ def _lags(workers: Sequence[Said]) -> list[tuple[str, int]]:
     for said in workers:
         for labels, value in of(said.samples, Metric.LAG_RECORDS).items():
             found[labels] = max(found.get(labels, 0.0), value)
-    return [(dict(labels)["topic"], int(value)) for labels, value in found.items()]
+    return [(dict(labels).get("topic", ""), int(value)) for labels, value in found.items()]
 
 
 def _waits(topic: str) -> bool:
@@ -166,7 +166,7 @@ def _drift(workers: Sequence[Said]) -> dict[str, tuple[float, float]]:
     for said in workers:
         thresholds = of(said.samples, Metric.DRIFT_PSI_THRESHOLD)
         for labels, psi in of(said.samples, Metric.DRIFT_PSI).items():
-            column = dict(labels)["column"]
+            column = dict(labels).get("column", "")
             if psi >= found.get(column, (-1.0, 0.0))[0]:
                 found[column] = (psi, thresholds.get(labels, 0.0))
     return found

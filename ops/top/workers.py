@@ -1,17 +1,15 @@
 """The workers of the flows that run from a data folder: where they answer, and what they say. One that is gone says nothing."""
 
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Self
 
 from ops.run.held import holder
 from ops.run.runs import runs
-from ops.run.watching import TIMEOUT_S, ask
+from ops.run.watching import ask, fetched
 from ops.top.exposition import Samples, parse
 from schemas.errors import UsageError
 from streams.slot import Slot
@@ -74,7 +72,6 @@ def _asked(slot: Slot) -> Said:
         status = ask(slot)
         if status is None:
             return Said(slot, None)
-        with urllib.request.urlopen(f"http://127.0.0.1:{slot.kept_port()}/metrics", timeout=TIMEOUT_S) as answer:
-            return Said(slot, status, parse(answer.read().decode("utf-8", "replace")))
-    except (OSError, ValueError, AttributeError, HTTPException):  # gone, just going, or another program has its port
+        return Said(slot, status, parse(fetched(slot.kept_port() or 0, "/metrics").decode("utf-8", "replace")))
+    except Exception:  # gone, just going, or another program has its port
         return Said(slot, None)

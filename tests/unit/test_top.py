@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ops.cli.main import run
+from ops.run.watching import Watching
 from ops.top.drawn import drawn
 from ops.top.exposition import parse
 from ops.top.view import View, views
@@ -83,6 +85,32 @@ def test_whatever_workers_say_can_be_drawn_and_told() -> None:
         json.dumps([view.as_json() for view in found])
 
 
+ODD: tuple[dict[str, Any], ...] = (
+    {"reasons": 7},
+    {"reasons": [[]]},
+    {"lane": [1]},
+    {"lane": {"verdicts": {"result": "x"}}},
+    {"lane": {"verdicts": {"result": 2**70}}},
+    {"lane": {"sources": 3}},
+    {"lane": {"waiting_for": ["a"]}},
+    {"paused": "yes"},
+    {"paused": {"why": 3}},
+    {"breakers": [1]},
+    {"memory_bytes": "much"},
+    {"pid": None},
+    {"last_failure": {}},
+)
+ODD_METRICS = b"""weft_lag_records NaN
+weft_lag_records 7
+weft_lag_records{topic="in"} +Inf
+weft_flow_version 1
+weft_drift_psi 1
+weft_oldest_age_seconds 1
+weft_reviews_open{flow="a"} 1e308
+weft_reviews_open{flow="b"} 1e308
+"""
+
+
 @contextmanager
 def answering(told: dict[str, bytes]) -> Iterator[int]:
     """Answers these paths, and breaks off in the middle of one that is not among them."""
@@ -99,7 +127,7 @@ def answering(told: dict[str, bytes]) -> Iterator[int]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server.server_port
     finally:
@@ -122,12 +150,25 @@ def held(data: Path, port: int) -> None:
         ({"/flows": json.dumps(STATUS).encode()}, 0),  # it dies while it says its metrics
         ({}, 0),
         ({"/flows": b"[]"}, 0),  # another program has the port
+        *(({"/flows": json.dumps(STATUS | odd).encode(), "/metrics": b""}, 0) for odd in ODD),
+        ({"/flows": b"[" * 100_000, "/metrics": b""}, 0),
+        ({"/flows": json.dumps(STATUS).encode() + b" " * 5_000_000, "/metrics": b""}, 0),  # no more than that is read
+        ({"/flows": json.dumps(STATUS).encode(), "/metrics": ODD_METRICS}, 1),
     ],
 )
 def test_a_worker_that_dies_while_it_is_asked_is_gone(told: dict[str, bytes], up: int, tmp_path: Path) -> None:
     with answering(told) as port, Workers(tmp_path, "f") as workers:
         held(tmp_path, port)
-        assert one(None, workers.look()).up == up
+        view = one(None, workers.look())
+        assert view.up == up
+        assert drawn([view], "here")
+        watching = Watching([Slot("f", 0, 1, tmp_path)])
+        until_s = time.monotonic() + 5
+        while not watching.looked(0.0) and time.monotonic() < until_s:
+            time.sleep(0.005)
+        assert len(watching.statuses) >= up
+        assert watching.reasons() == (STATUS["reasons"] if watching.statuses else [])
+        watching.close()
 
 
 def test_a_flow_that_was_never_run_is_said_and_one_that_ended_is_not_watched(tmp_path: Path) -> None:
