@@ -122,22 +122,22 @@ def models(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"model {name}", True, f"{manifest.ident} is approved, and its file is the one that was")
 
 
-def flows(settings: Settings) -> Iterator[Finding]:
-    """Flows with everything that they name: contracts, rules, policies, references, models."""
-    for name, checked in _checked(settings).items():
+def flows(settings: Settings, every: bool = False) -> Iterator[Finding]:
+    """The project's flows with everything that they name: contracts, rules, policies, references, models."""
+    for name, checked in _checked(settings, every).items():
         first = str(checked.mistakes[0]) if checked.mistakes else f"{checked.page.file} has no mistakes"
         yield Finding(f"flow {name}", not checked.mistakes, first, f"Run `weft flow check {name}`; it shows all mistakes.")
 
 
-def topics(settings: Settings) -> Iterator[Finding]:
-    """The topics of each flow."""
+def topics(settings: Settings, every: bool = False) -> Iterator[Finding]:
+    """The topics of each of them."""
     try:
         there = set(asyncio.run(KafkaAdmin(replace(services.kafka(settings), reach_s=3.0)).topics()))
     except UnreachableError as error:
         told = services.named(error, settings)
         yield Finding("topics", False, told.sentence, UP if told is error else told.hint)
         return
-    for name, checked in _checked(settings).items():
+    for name, checked in _checked(settings, every).items():
         if checked.spec is not None:
             basis = Basis.of(None, 1, checked.spec.limits.value_bytes)
             missing = [topic.name for topic in wanted(checked.spec, basis) if topic.name not in there]
@@ -147,6 +147,20 @@ def topics(settings: Settings) -> Iterator[Finding]:
 
 CHECKS: Sequence[Check] = (python, packages, java, broker, disk, stack, models, flows, topics)
 """All of them, in the order in which things build on each other."""
+
+
+def all_flows(settings: Settings) -> Iterator[Finding]:
+    """Flows, also those built in."""
+    yield from flows(settings, every=True)
+
+
+def all_topics(settings: Settings) -> Iterator[Finding]:
+    """Their topics."""
+    yield from topics(settings, every=True)
+
+
+ALL_CHECKS: Sequence[Check] = (*CHECKS[:-2], all_flows, all_topics)
+"""As CHECKS, with the flows that are built in."""
 
 
 def examine(settings: Settings, checks: Sequence[Check] = CHECKS) -> Iterator[Finding]:
@@ -181,6 +195,6 @@ def _ports(part: str, names: Sequence[str], settings: Settings) -> Iterator[Find
             yield Finding(f"port of {part}", False, f"port {kept[name]} is taken by {taken_by}", hint)
 
 
-def _checked(settings: Settings) -> dict[str, Checked]:
+def _checked(settings: Settings, every: bool) -> dict[str, Checked]:
     project = FolderProject(settings.project_folder)
-    return {name: check(project, name) for name in project.names("flows", ".yaml")}
+    return {name: check(project, name) for name in project.flows(every)}

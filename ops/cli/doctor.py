@@ -1,17 +1,20 @@
 """`weft doctor`: what is missing, and what to do."""
 
+from typing import Annotated
+
+import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, console, say
-from ops.doctor import Finding, examine
+from ops.doctor import ALL_CHECKS, CHECKS, Finding, examine
 from schemas.vocabulary import Exit
 from streams.settings import load
 
 
-def doctor(json: Json = False) -> Exit:
+def doctor(every: Annotated[bool, typer.Option("--all", help="Also the flows that are built in.")] = False, json: Json = False) -> Exit:
     """Look at everything that a flow needs to run, and say for each thing that is missing what to do.
 
-    Exit code 1 where something is missing.
+    Of flows, those of the project; those that are built in where it has none. Exit code 1 where something is missing.
 
     Examples:
 
@@ -20,7 +23,7 @@ def doctor(json: Json = False) -> Exit:
       weft doctor --json
     """
     findings = []
-    for finding in examine(load()):
+    for finding in examine(load(), ALL_CHECKS if every else CHECKS):
         findings.append(finding)
         if not json:
             _show(finding)

@@ -34,7 +34,7 @@ app.command("rollback")(flow_versions.rollback)
 
 @app.command("check")
 def check_(
-    flows: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]...", help="Flows by name; else all that there are.")] = None,
+    flows: Annotated[list[str] | None, typer.Argument(metavar="[FLOW]...", help="Flows by name; else all of the project.")] = None,
     json: Json = False,
 ) -> int:
     """Check flows and every file that they name, and say all mistakes at once.
@@ -56,16 +56,18 @@ def check_(
 
 
 @app.command("list")
-def list_(json: Json = False) -> None:
-    """List all flows of the project and those that are built in.
+def list_(every: Annotated[bool, typer.Option("--all", help="Also those that are built in.")] = False, json: Json = False) -> None:
+    """List the flows of the project; where it has none, those that are built in.
 
-    Example:
+    Examples:
 
       weft flow list --json
+
+      weft flow list --all
     """
     project = _project()
     rows = []
-    for name in project.names("flows", ".yaml"):
+    for name in project.flows(every):
         checked = check(project, name)
         spec = checked.spec
         rows.append(
@@ -195,7 +197,7 @@ def _project() -> FolderProject:
 
 def _names(project: FolderProject, asked: list[str] | None) -> list[str]:
     if not asked:
-        return list(project.names("flows", ".yaml"))
+        return list(project.flows())
     return [Path(name).stem if name.endswith((".yaml", ".yml")) else name for name in asked]
 
 

@@ -91,6 +91,12 @@ class FolderProject:
             {path.relative_to(at).as_posix().removesuffix(suffix) for at in self.folders(kind) for path in at.glob(f"**/*{suffix}")}
         )
 
+    def flows(self, every: bool = False) -> Sequence[str]:
+        """The folder's own flows; those built in too where `every` is wanted, or the folder has none."""
+        own = self.folders("flows")[:-1]
+        found = sorted({path.relative_to(at).as_posix().removesuffix(".yaml") for at in own for path in at.glob("**/*.yaml")})
+        return self.names("flows", ".yaml") if every or not found else found
+
     def contracts(self) -> Contracts:
         """Those of the project folder, then those built in."""
         return Contracts.load(*self.folders("schemas")[:-1])

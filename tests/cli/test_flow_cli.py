@@ -79,10 +79,15 @@ def test_a_flow_that_is_not_there_is_a_sentence_and_exit_2(tmp_path: Path, capsy
     assert "did you mean `small`?" in said
 
 
-def test_list_names_the_projects_flows_and_the_built_in_ones(tmp_path: Path, capsys: Said) -> None:
+def test_list_names_the_projects_flows_and_the_built_in_ones_where_asked_for_or_alone(tmp_path: Path, capsys: Said) -> None:
+    def listed(*options: str) -> list[str]:
+        assert run(["flow", "list", "--json", *options]) == 0
+        return [flow["flow"] for flow in json.loads(capsys.readouterr().out)]
+
+    assert listed() == ["departure-delays", "loan-decisions"]
     small(tmp_path)
-    assert run(["flow", "list", "--json"]) == 0
-    assert [flow["flow"] for flow in json.loads(capsys.readouterr().out)] == ["departure-delays", "loan-decisions", "small"]
+    assert listed() == ["small"]
+    assert listed("--all") == ["departure-delays", "loan-decisions", "small"]
 
 
 def test_show_says_what_each_step_needs_and_gives(tmp_path: Path, capsys: Said) -> None:
