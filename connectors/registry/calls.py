@@ -81,7 +81,7 @@ class Calls:
         kept = self._connection.sock is not None
         try:
             return self._answered(method, path, data, until_s)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last is said of a host that is no name
             with contextlib.suppress(OSError):
                 self._connection.close()
             if kept and not isinstance(error, TimeoutError):
@@ -118,7 +118,7 @@ class Calls:
             raise UnreachableError(sentence, "Put user:password into the setting registry_auth.")
         try:
             answer = Answer(status, json.loads(raw))
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = Answer(status, None)
         fine = status < 300 and answer.body is not None
         if fine or (status in _SAID and isinstance(answer.body, dict) and type(answer.body.get("error_code")) is int):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from connectors.registry.calls import Answer, Calls
 from schemas.contracts import Contract
-from schemas.errors import FailedError
+from schemas.errors import FailedError, UnreachableError
 
 TIMEOUT_S: Final = 2.0
 LATEST: Final = "latest"
@@ -61,10 +61,14 @@ class HttpRegistry:
         return found
 
     def _fetched(self, schema_id: int) -> tuple[Contract | None, str]:
-        """The schema, or what is wrong with it; neither if there is none."""
+        """The schema, or what is wrong with it; neither if there is none. An answer that is none of a registry's is an outage."""
+        answer = self._ask("GET", f"/schemas/ids/{schema_id}")
+        if answer.code == _NO_SCHEMA:
+            return None, ""
+        if answer.code or not isinstance(answer.body, dict) or not isinstance(answer.body.get("schema"), str):
+            raise UnreachableError(f"the schema registry at {self._ask.where} does not answer as one does", "Is its URL right?")
         try:
-            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
-            return (None, "") if answer.code else (self._contract(answer.body), "")
+            return self._contract(answer.body), ""
         except ValueError as error:
             return None, str(error) or type(error).__name__
         except _ODD as error:
@@ -150,8 +154,10 @@ class HttpRegistry:
     def _other(self, subject: str, version: int) -> Mapping[str, Any]:
         """A version of a subject that a schema refers to."""
         answer = self._ask("GET", f"/subjects/{_quoted(subject)}/versions/{int(version)}")
-        if answer.code:
+        if answer.code in (_NO_SUBJECT, _NO_VERSION, _NO_SCHEMA):
             raise ValueError(f"it refers to version {version} of {subject}, which is gone")
+        if answer.code:
+            raise UnreachableError(f"the schema registry at {self._ask.where} refuses: {answer.sentence} ({answer.code})", "Mend it.")
         other: Mapping[str, Any] = answer.body
         return other
 

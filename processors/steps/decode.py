@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -21,6 +22,9 @@ from schemas.codecs.encodings import Encoding, Framing, decoder, needs_registry
 from schemas.errors import FlowError
 from schemas.headers import OVERSIZED
 from schemas.vocabulary import Reason, Verdict
+
+_ASKING = ThreadPoolExecutor(1, "registry")
+"""One call at a time, aside from the threads that others share: a registry that is silent holds up nobody else."""
 
 Tombstones = Literal["filtered", "dead-letter"]
 KEY_BYTES = 65_536
@@ -77,7 +81,7 @@ class DecodeStep:
             decode = partial(self.decoder.decode_headed, values, headers)
         else:
             decode = partial(self.decoder.decode, values)
-        return await asyncio.to_thread(decode) if self.asks else decode()
+        return await asyncio.get_running_loop().run_in_executor(_ASKING, decode) if self.asks else decode()
 
     def _plain(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
         """Whether every row has a value, and none is too large."""
