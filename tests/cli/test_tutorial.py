@@ -19,7 +19,7 @@ SAID = (
     "delays@1.0.0 has no mistakes",
     "14 events: 12 result, 2 dead-letter",
     "4,000 events are on delays-events",
-    "0 rows to do",
+    "rows to do",  # how many, is a race with the worker
     "the event ended as result",
     "5 trees",
     "so much changes",
