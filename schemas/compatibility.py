@@ -4,6 +4,7 @@ As Weft reads: records, enums and fixed inside a contract must have the same nam
 logical types that stand on both sides must be the same, for a millisecond is no microsecond.
 """
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
@@ -30,6 +31,14 @@ class Break(NamedTuple):
     path: str  # fields joined by dots, then [] for an array's items and {} for a map's values; empty for the record itself
     writer: str  # what stands there in the writer's schema, short
     reader: str
+
+
+class Rename(NamedTuple):
+    """A field that came, where one of a type that it can be read from went: perhaps the same by another name."""
+
+    path: str  # of the new one
+    was: str  # the old one's name, without its record's path
+    default: bool  # whether the new one has a default, so that what was written is read as that
 
 
 class _Side(NamedTuple):
@@ -141,12 +150,57 @@ def _fields(writer: _Side, reader: _Side, path: str, above: frozenset[tuple[str,
     """Two records: each field that is read is written, or has a default."""
     written = {entry["name"]: entry for entry in writer.schema["fields"]}
     for entry in reader.schema["fields"]:
-        into = f"{path}.{entry['name']}" if path else entry["name"]
-        found = next((written[name] for name in (entry["name"], *entry.get("aliases", ())) if name in written), None)
+        into = _into(path, entry)
+        found = next((written[name] for name in _names(entry) if name in written), None)
         if found is not None:
             yield from _types(writer.at(found["type"]), reader.at(entry["type"]), into, above)
         elif "default" not in entry:
             yield Break("no-default", into, "", reader.at(entry["type"]).text)
+
+
+def renames(writer: Contract, reader: Contract) -> list[Rename]:
+    """Which fields may have been renamed without an alias. A field that went is named once, for the field whose name is nearest."""
+    written = dict(_records(_side(writer.schema), "", frozenset()))
+    found: list[Rename] = []
+    for path, record in _records(_side(reader.schema), "", frozenset()):
+        if path in written:
+            found += _renamed(written[path], record, path)
+    return found
+
+
+def _records(side: _Side, path: str, above: frozenset[str]) -> Iterator[tuple[str, _Side]]:
+    """Each record of a type by its path, itself first."""
+    if side.word == "union":
+        for branch in side.schema:
+            yield from _records(side.at(branch), path, above)
+    elif side.word == "array":
+        yield from _records(side.at(side.schema["items"]), f"{path}[]", above)
+    elif side.word == "map":
+        yield from _records(side.at(side.schema["values"]), f"{path}{{}}", above)
+    elif side.word in ("record", "error") and side.schema["name"] not in above:
+        yield path, side
+        for entry in side.schema["fields"]:
+            yield from _records(side.at(entry["type"]), _into(path, entry), above | {side.schema["name"]})
+
+
+def _renamed(writer: _Side, reader: _Side, path: str) -> Iterator[Rename]:
+    read = {name for entry in reader.schema["fields"] for name in _names(entry)}
+    written = {entry["name"]: entry for entry in writer.schema["fields"]}
+    gone = [entry for name, entry in written.items() if name not in read]
+    for entry in reader.schema["fields"]:
+        fits = [old for old in gone if not any(_types(writer.at(old["type"]), reader.at(entry["type"]), path, frozenset()))]
+        if fits and not written.keys() & set(_names(entry)):
+            nearest = max(fits, key=lambda old: difflib.SequenceMatcher(None, old["name"], entry["name"]).ratio())
+            gone.remove(nearest)
+            yield Rename(_into(path, entry), nearest["name"], "default" in entry)
+
+
+def _into(path: str, entry: Mapping[str, Any]) -> str:
+    return f"{path}.{entry['name']}" if path else str(entry["name"])
+
+
+def _names(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return (entry["name"], *entry.get("aliases", ()))
 
 
 def _same_name(writer: Mapping[str, Any], reader: Mapping[str, Any]) -> bool:

@@ -51,7 +51,7 @@ async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
         UsageError: the topics do not fit the flow.
     """
     settings = asked.settings
-    kafka = services.kafka(settings)
+    kafka = services.kafka(settings, patient=True)
     reader, admin = KafkaReader(kafka), KafkaAdmin(kafka)
     try:
         applied = await _applied(asked, admin, reader, say)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from ops.schema.versions import Versions
-from schemas.compatibility import Break, Kind, breaks, same
+from ops.schema.versions import Version, Versions
+from schemas.compatibility import Break, Kind, breaks, renames, same
 from schemas.contracts import Contract, Contracts
 
 Mode = Literal["backward", "forward", "full"]
@@ -54,12 +54,26 @@ def judge(name: str, contracts: Contracts, older: Versions, mode: Mode, transiti
     for label, old in versions:
         for direction in DIRECTIONS[mode]:
             found = breaks(old, new) if direction == "backward" else breaks(new, old)
+            was = {one.path: one.was for one in renames(old, new)}
             for one in found:
-                faults.setdefault((direction, one.kind, one.path), _said(one, direction, label))
+                faults.setdefault((direction, one.kind, one.path), _said(one, direction, label, was.get(one.path, "")))
     changed = any(not same(old, new) for _, old in versions)
-    return Judged(
-        name, [label for label, _ in versions], changed, list(faults.values()), _notes(new, [old for _, old in versions], contracts)
-    )
+    notes = [*(_lost(versions, new) if "backward" in DIRECTIONS[mode] else ()), *_notes(new, [old for _, old in versions], contracts)]
+    return Judged(name, [label for label, _ in versions], changed, list(faults.values()), notes)
+
+
+def _lost(versions: Sequence[Version], new: Contract) -> list[str]:
+    """What breaks no reader, and yet is not read any more."""
+    found = {one.path: (one.was, label) for label, old in versions for one in renames(old, new) if one.default}
+    return [
+        f"`{was}` is gone and `{path}` is new, with a default: what {label} wrote as `{was}` is read as that default. "
+        f"If it is that field renamed, {_alias(path, was)}"
+        for path, (was, label) in found.items()
+    ]
+
+
+def _alias(path: str, was: str) -> str:
+    return f'add "aliases": ["{was}"] to the field `{path}`'
 
 
 def _notes(new: Contract, older: Sequence[Contract], contracts: Contracts) -> list[str]:
@@ -73,9 +87,11 @@ def _notes(new: Contract, older: Sequence[Contract], contracts: Contracts) -> li
     ]
 
 
-def _said(one: Break, direction: Direction, label: str) -> Fault:
-    """In words: backward, the new schema reads what the older one wrote; forward, the other way."""
+def _said(one: Break, direction: Direction, label: str, was: str) -> Fault:
+    """In words: backward, the new schema reads what the older one wrote; forward, the other way. `was`: the name it may have had."""
     what, do = _WORDS[one.kind, direction](one)
+    if was and (one.kind, direction) == ("no-default", "backward"):
+        what, do = f"{what}, and `{was}` is gone", f"if it is `{was}` renamed, {_alias(one.path, was)}; else give it a default"
     where = f"`{one.path}`" if one.path else "the record"
     if direction == "backward":
         whom = f"who reads with the new schema can't read what was written with {label}"
@@ -92,7 +108,7 @@ _FIRST: Final = "let every reader take the new schema first (that it can is `--m
 _WORDS: Final[Mapping[tuple[Kind, Direction], Words]] = {
     ("no-default", "backward"): lambda one: (
         f"({one.reader}) is new and has no default",
-        "give it a default; or, if it is another field renamed, that name as an alias",
+        "give it a default",
     ),
     ("no-default", "forward"): lambda one: (
         f"({one.reader}) is gone, and had no default",

@@ -1,5 +1,6 @@
 """How to reach Kafka, Redis and the model server: as the settings say, else those of the local stack."""
 
+from connectors.kafka.reach import look
 from connectors.kafka.settings import KafkaSettings
 from connectors.redis.settings import RedisSettings
 from ops.stack.local import LocalStack
@@ -8,9 +9,16 @@ from streams.settings import Settings, said
 from streams.sources import known
 
 
-def kafka(settings: Settings) -> KafkaSettings:
-    """The cluster."""
-    return settings.kafka_at(None if settings.bootstrap else LocalStack(settings).addresses()["bootstrap"])
+def kafka(settings: Settings, patient: bool = False) -> KafkaSettings:
+    """The cluster, for a command that a person waits for; one that is `patient` waits for a broker that starts.
+
+    Raises:
+        UnreachableError: nobody listens there. Of one that is patient its clients say so, later.
+    """
+    found = settings.kafka_at(None if settings.bootstrap else LocalStack(settings).addresses()["bootstrap"])
+    if not patient:
+        look(found)
+    return found
 
 
 def redis(settings: Settings) -> RedisSettings:

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def examine(settings: Settings, reach: bool) -> Iterator[Finding]:
     found = said(settings.project_folder)
     yield Finding("settings", True, f"{len(found)} are said in the environment and {settings.project_folder / TOML}; the rest is default")
     yield from _secrets(settings, found)
-    for name, check in (("kafka", services.kafka), ("redis", services.redis), ("serve", _serve)):
+    for name, check in (("kafka", partial(services.kafka, patient=not reach)), ("redis", services.redis), ("serve", _serve)):
         if not reach and not getattr(settings, ELSEWHERE[name]):
             yield Finding(name, True, "the local stack's is used")
             continue

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from schemas.codecs.casting import meaning
 from schemas.codecs.decoder import Bad, Decoded, joined
-from schemas.codecs.json_values import MISSING, Misfit, Read, fields
+from schemas.codecs.json_values import MISSING, Misfit, Read, aliases, fields, renamed
 from schemas.codecs.layout import Field, Layout
 from schemas.vocabulary import Reason
 
@@ -32,7 +32,7 @@ class JsonDecoder:
             ValueError: a field has no column type.
         """
         self._layout = Layout.of(schema)
-        self._readers = fields(schema)
+        self._readers, self._older = fields(schema), aliases(schema)
         self.arrow_schema: Final = self._layout.arrow
 
     def decode(self, values: Sequence[bytes]) -> Decoded:
@@ -51,6 +51,8 @@ class JsonDecoder:
 
     def columns(self, objects: Sequence[dict[str, Any]], rows: Sequence[int], bad: Sequence[Bad]) -> Decoded:
         """Objects as columns; `rows` says which value each was, `bad` those that were none."""
+        if self._older:
+            objects = [renamed(one, self._older) for one in objects]
         try:
             arrays = [_column(field, self._readers[field.name], objects) for field in self._layout.fields]
             return joined(self.arrow_schema, [meaning(self._layout, arrays)], rows, bad)

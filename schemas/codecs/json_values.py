@@ -10,7 +10,7 @@
 | date, time, timestamp       | ISO 8601 text; a timestamp needs its offset, a local one may have none; or the  |
 |                             | whole number that Avro would write                                              |
 | array, map, record          | array, object, object; a record's missing field takes its default, an unknown   |
-|                             | one is passed over                                                              |
+|                             | one is passed over; fields are found by name or alias                           |
 """
 
 import base64
@@ -72,6 +72,17 @@ def fields(schema: Mapping[str, Any], names: dict[str, Read] | None = None) -> d
     """How each field of a record is read; a reader takes MISSING for a field that is not there."""
     names = {} if names is None else names
     return {entry["name"]: _field(entry, names) for entry in schema["fields"]}
+
+
+def aliases(schema: Mapping[str, Any]) -> dict[str, str]:
+    """The older names of a record's fields, with those that they have now."""
+    return {alias: entry["name"] for entry in schema["fields"] for alias in entry.get("aliases", ())}
+
+
+def renamed(value: dict[str, Any], older: Mapping[str, str]) -> dict[str, Any]:
+    """An object with its fields by the names that they have now; as in Avro a field's own name comes before its aliases."""
+    found = {older[name]: part for name, part in reversed(value.items()) if name in older}
+    return found | value if found else value
 
 
 def _field(entry: Mapping[str, Any], names: dict[str, Read]) -> Read:
@@ -263,11 +274,12 @@ def _map(item: Read) -> Read:
 
 
 def _record(schema: Mapping[str, Any], names: dict[str, Read]) -> Read:
-    parts = fields(schema, names)
+    parts, older = fields(schema, names), aliases(schema)
 
     def read(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise _wrong("an object", value)
+        value = renamed(value, older)
         return {name: part(value.get(name, MISSING)) for name, part in parts.items()}
 
     return read

@@ -70,6 +70,29 @@ def test_a_break_is_a_sentence_that_says_for_whom_and_what_to_do(project: Path, 
     assert all(one["do"] for one in told["breaks"])
 
 
+def test_a_field_that_may_have_been_renamed_is_told_the_alias_that_it_needs(project: Path, capsys: Said) -> None:
+    put(project, ORDER[0], {"name": "number", "type": "long"}, {"name": "note", "type": "string"}, ORDER[2])
+    said = {one["path"]: (one["sentence"], one["do"]) for one in checked(capsys, 1)["breaks"]}
+    assert "`number` (long) is new and has no default, and `n` is gone" in said["number"][0]
+    assert 'if it is `n` renamed, add "aliases": ["n"] to the field `number`' in said["number"][1]
+    assert said["note"][1] == "give it a default"  # no text went
+    put(project, ORDER[0], {"name": "number", "type": "long", "aliases": ["n"]}, ORDER[2])
+    assert checked(capsys, 0)["notes"][0].startswith("values in single-object encoding")
+
+
+def test_a_rename_that_a_default_hides_is_a_note_also_inside_another_record(project: Path, capsys: Said) -> None:
+    def order(*fields: Any) -> dict[str, Any]:
+        return {"name": "line", "type": ["null", {"type": "array", "items": {"type": "record", "name": "L", "fields": list(fields)}}]}
+
+    put(project, *ORDER, order({"name": "price", "type": "int"}, {"name": "sku", "type": "string"}))
+    git(project, "commit", "-qam", "lines")
+    put(project, *ORDER, order({"name": "amount", "type": ["null", "long"], "default": None}, {"name": "sku", "type": "string"}))
+    told = checked(capsys, 0)
+    assert "`price` is gone and `line[].amount` is new, with a default" in told["notes"][0]
+    assert 'add "aliases": ["price"] to the field `line[].amount`' in told["notes"][0]
+    assert not any("aliases" in note for note in checked(capsys, 1, "--mode", "forward")["notes"])
+
+
 def test_every_older_version_counts_only_when_it_is_asked_for(project: Path, capsys: Said) -> None:
     put(project, ORDER[0], ORDER[2])
     git(project, "commit", "-qam", "without n")

@@ -114,6 +114,16 @@ def test_missing_fields_take_their_default_and_unknown_ones_are_passed_over() ->
     assert (found.reason, found.sentence) == (Reason.WRONG_TYPE, "field f: it is missing, and has no default")
 
 
+def test_a_field_is_found_by_its_alias_too_where_its_own_name_is_not_there() -> None:
+    inner = {"type": "record", "name": "R", "fields": [{"name": "x", "type": "int", "aliases": ["old"]}]}
+    assert one(inner, {"old": 1}) == {"x": 1}
+    assert one(inner, {"old": 1, "x": 2}) == {"x": 2}
+    decoder = JsonDecoder(of("int", aliases=["g", "h"], default=0).schema)
+    values = [b'{"g": 1}', b'{"h": 2}', b'{"f": 3, "g": 4}', b"{}", b'{"g": "wrong"}']
+    for good in (values[:4], values):  # by columns, and row by row
+        assert decoder.decode(good).columns.column(0).to_pylist() == [1, 2, 3, 0]
+
+
 def test_bad_values_among_good_ones_have_their_reasons_and_the_rest_decodes() -> None:
     values = [b'{"f": 1}', b"{", b"[]", b'"\xff"', b'{"f": NaN}', b'{"f": "x"}', b'{"f": 2}', b"", b"[" * 100_000]
     decoded = JsonDecoder(of("int").schema).decode(values)
