@@ -5,7 +5,7 @@ name>@<version>.avsc`; they are found by fingerprint only. A project's own folde
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +22,7 @@ _TOP: Final = "."  # no schema is called so
 
 # what values depend on: what a fingerprint covers, and the logical types, which it leaves out
 _STRUCTURE: Final = ("type", "name", "fields", "items", "values", "symbols", "size", "logicalType", "precision", "scale")
+_MEANING: Final = (*_STRUCTURE, "default", "aliases")  # and what reading with another's schema depends on
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,13 @@ class Contract:
 
     @property
     def text(self) -> str:
-        """The schema as JSON."""
+        """The schema as JSON: the same text for the same schema, in every process."""
         return json.dumps(self.schema)
+
+    @property
+    def meaning(self) -> str:
+        """What reading and writing depend on: Avro's parsing canonical form, and what it leaves out of that."""
+        return json.dumps(_shape(self.schema, _MEANING))
 
 
 class Contracts(Mapping[str, Contract]):
@@ -93,7 +99,7 @@ class Contracts(Mapping[str, Contract]):
             if "@" not in file.stem:
                 current.setdefault(contract.name, contract)
             twin = versions.setdefault(contract.fingerprint, contract)
-            if _shape(twin.schema) != _shape(contract.schema):
+            if _shape(twin.schema, _STRUCTURE) != _shape(contract.schema, _STRUCTURE):
                 raise FlowError(
                     f"{file}: {contract.name} has the fingerprint of {twin.name} ({contract.fingerprint.hex()}), but other logical types",
                     "Avro's fingerprint leaves logical types out: rename a field or the record, so that the two can be told apart.",
@@ -159,19 +165,23 @@ def _read(file: Path, folders: list[Path]) -> Contract:
 
 
 def _bare(schema: Any) -> Any:
-    """A schema without what fastavro writes into it."""
+    """A schema without what fastavro writes into it, in an order that is always the same: fastavro's differs from process to process."""
     if isinstance(schema, list):
         return [_bare(part) for part in schema]
     if isinstance(schema, Mapping):
-        return {key: _bare(part) for key, part in schema.items() if not key.startswith("__")}
+        return {key: _bare(schema[key]) for key in sorted(schema, key=_place) if not key.startswith("__")}
     return schema
 
 
-def _shape(schema: Any) -> Any:
-    """What decides how values are read: structure, names and logical types."""
+def _place(key: str) -> tuple[bool, str]:
+    return key not in ("name", "type"), key
+
+
+def _shape(schema: Any, words: Sequence[str]) -> Any:
+    """A schema with these words alone; a default stays as it is."""
     if isinstance(schema, list):
-        return [_shape(part) for part in schema]
+        return [_shape(part, words) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    shape = {key: _shape(schema[key]) for key in _STRUCTURE if key in schema}
+    shape = {word: schema[word] if word == "default" else _shape(schema[word], words) for word in words if word in schema}
     return shape["type"] if list(shape) == ["type"] else shape

@@ -9,6 +9,7 @@ from connectors.log import Outgoing, Publisher, Reader
 from ops.flow.retention import Retention, retentions
 from ops.flow.wanted import Basis, own, wanted
 from processors.flow.bundle import CONTROL_TOPIC, Applied, Bundle, applied_key
+from processors.flow.meaning import differing
 from processors.flow.spec import FlowFile
 from processors.flow.topics import topics_of
 from schemas.errors import FlowError, UsageError
@@ -79,7 +80,8 @@ async def make_plan(
     for topic in wanted(spec, basis):
         is_own = topic.name in own(spec)
         changes += _changes(topic, there.get(topic.name), is_own, accept_new_trees, rules.get(topic.name))
-    return ApplyPlan(made, (*changes, *_store(made, applied)))
+    stored = _stored(made, applied)
+    return ApplyPlan(stored, (*changes, *_store(stored, applied)))
 
 
 async def read_applied(reader: Reader) -> Applied:
@@ -137,16 +139,24 @@ def _growth(topic: Topic, found: Topic, accept_new_trees: bool) -> Change:
     return Change("grow", topic.name, topic.partitions, was={"partitions": str(found.partitions)})
 
 
-def _store(made: Bundle, applied: Applied) -> list[Change]:
+def _stored(made: Bundle, applied: Applied) -> Bundle:
+    """The version as it stands or will stand on the control topic: as it was applied, where it was."""
     before = applied.bundles.get(made.flow, {}).get(made.version)
-    ident = f"{made.flow}@{made.version}"
-    if before is not None and before != made.encode():
-        changed = _differing(Bundle.decode(before), made)
-        raise UsageError(f"{ident} was applied with another content of {changed}", "A new behaviour is a new version: raise `version`.")
-    current = applied.current.get(made.flow)
-    if before is not None and current == made.version:
+    if before is None:
+        return made
+    stored = Bundle.decode(before)
+    if changed := differing(stored.files, made.files):
+        ident = f"{made.flow}@{made.version}"
+        hint = "A new behaviour is a new version: raise `version`."
+        raise UsageError(f"{ident} was applied with another content of {', '.join(changed)}", hint)
+    return stored
+
+
+def _store(stored: Bundle, applied: Applied) -> list[Change]:
+    current = applied.current.get(stored.flow)
+    if current == stored.version and stored.version in applied.bundles.get(stored.flow, {}):
         return []
-    return [Change("apply", ident, was={"version": current} if current else {})]
+    return [Change("apply", f"{stored.flow}@{stored.version}", was={"version": current} if current else {})]
 
 
 def _require_fixed(spec: FlowFile, applied: Applied) -> None:
@@ -170,8 +180,3 @@ def _require_fixed(spec: FlowFile, applied: Applied) -> None:
 def _fixed(spec: FlowFile) -> Mapping[str, str]:
     """What no version of a flow may change."""
     return {"input.topic": spec.input.topic, "result.topic": spec.result.topic, "order": spec.order}
-
-
-def _differing(one: Bundle, other: Bundle) -> str:
-    paths = sorted(path for path in one.files.keys() | other.files.keys() if one.files.get(path) != other.files.get(path))
-    return ", ".join(paths)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from processors.flow import duration
 from processors.flow.check import Checked
+from processors.flow.meaning import same
 from processors.flow.spec import FlowFile
 from processors.flow.topics import topics_of
 from schemas.compatibility import breaks
@@ -123,7 +124,7 @@ def _files(old: Checked, new: Checked) -> Iterator[Difference]:
     for path in sorted(old.files.keys() | new.files.keys()):
         kind, _, name = path.partition("/")
         was, now = old.files.get(path), new.files.get(path)
-        if kind in ("flows", "models") or was == now:
+        if kind in ("flows", "models") or same(path, was, now):
             continue
         if was is None or now is None:
             yield Difference("file", path, "named" if was is not None else "", "named" if now is not None else "")

@@ -80,6 +80,18 @@ async def test_a_version_that_was_applied_can_not_change(tmp_path: Path) -> None
         await planned(cluster, small(tmp_path, ("score > 0.8", "score > 0.7")))
 
 
+async def test_a_version_in_another_form_is_applied_already_and_stays_as_it_was_stored(tmp_path: Path) -> None:
+    cluster = MemoryCluster()
+    await apply(cluster, small(tmp_path))
+    stored = (await read_applied(MemoryReader(cluster.broker))).versions("small")
+    again = await planned(cluster, small(tmp_path, ("flow: small", "# words for whoever reads it\nflow: 'small'")))
+    assert again.changes == ()
+    assert [again.bundle.encode()] == stored
+    await apply(cluster, small(tmp_path, ("version: 1.0.0", "version: 1.1.0")))
+    await apply(cluster, small(tmp_path, ("flow: small", "flow: 'small'")))
+    assert (await read_applied(MemoryReader(cluster.broker))).versions("small")[0] == stored[0]
+
+
 async def test_a_new_version_is_applied_and_the_old_one_stays_for_rows_in_flight(tmp_path: Path) -> None:
     cluster = MemoryCluster()
     await apply(cluster, small(tmp_path))
