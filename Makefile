@@ -44,7 +44,7 @@ check: setup ## lint, format, types, layers
 	@$(BIN)/lint-imports
 
 test: check ## check, then every test: what CI runs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py

@@ -14,9 +14,15 @@ ORDER = ("architecture", "unit", "simulation", "cli", "contract", "integration")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick folders first, each in its own order; a folder without a place comes last."""
+    """Quick folders first, each in its own order; a folder without a place comes last.
+
+    What must stay in one process of pytest-xdist: a file's tests, and all that ask the model server, whose start takes a minute.
+    """
     places = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: places.get(item.path.relative_to(FOLDER).parts[0], len(ORDER)))
+    for item in items:
+        asks = "served" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("served" if asks else item.path.relative_to(FOLDER).as_posix()))
 
 
 @pytest.fixture(autouse=True)
