@@ -1,6 +1,7 @@
 """`weft init`: make a project folder of one's own."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +15,14 @@ from schemas.vocabulary import Exit
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The project's name, and its flow's; the folder NAME is made here.")],
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own events: UTF-8, a header, a row each.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column that knows the answer; it is in no event.")] = None,
-    positive: Annotated[str | None, typer.Option(metavar="VALUE", help="Which value of the target counts as yes.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN[=VALUE]", help="The column that knows the answer; it is in no event. VALUE counts as yes.")
+    ] = None,
     rename: Annotated[bool, typer.Option("--rename", help="Give columns whose names can't be kept the nearest name that can.")] = False,
+    form: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=FORM", help="How a column is written: dd/mm/yyyy, 1.234,5, text, ...; else it is seen."),
+    ] = None,
     accept_weak_model: Annotated[bool, typer.Option("--accept-weak-model", help="Go on though the columns hardly tell.")] = False,
     json: Json = False,
 ) -> int:
@@ -24,40 +30,56 @@ def init(
 
     With --csv types, nulls, id, time and categories are taken from your rows, and the model is trained on them; else on some flights.
 
+    Dates may be 2024-01-31, 31.01.2024, 31/01/2024, 01/31/2024, 2024/01/31; numbers 1234.5, 1.234,5 and 1,234.5: each column in one form.
+
     Examples:
 
       weft init my-flow
 
-      weft init churn --csv customers.csv --target churned --positive yes
+      weft init churn --csv customers.csv --target churned=yes
+
+      weft init claims --csv claims.csv --target fraud --form reported=dd/mm/yyyy
     """
     from ops.project.make import Asked, make
+
+    _check(name, csv, target, bool(rename or form))
+    asked = Asked(name, Path.cwd(), csv, rename=rename, accept_weak=accept_weak_model, forms=_forms(form or []))
+    if target is not None:
+        column, says, value = target.partition("=")
+        asked = replace(asked, target=column, positive=value if says else None)
+    with bars() as progress:
+        made = make(asked, lambda what: progress(what, 0, 1))
+    as_json(made.as_json()) if json else _say(made, csv)
+    return Exit.DONE
+
+
+def _check(name: str, csv: Path | None, target: str | None, more: bool) -> None:
     from processors.flow.spec import FLOW_NAME
 
     if not re.match(FLOW_NAME, name):
         raise UsageError(f"`{name}` can't be a flow's name", "Small letters, digits and hyphens, a letter first: e.g. my-flow.")
-    if csv is None and (target or positive or rename):
-        raise UsageError("--target, --positive and --rename say something about a CSV file", "Name it with --csv FILE.")
+    if csv is None and (target or more):
+        raise UsageError("--target, --rename and --form say something about a CSV file", "Name it with --csv FILE.")
     if csv is not None and target is None:
         raise UsageError("--csv needs --target: the column that knows the answer", "e.g. --csv customers.csv --target churned")
-    told = {} if target is None else {"target": target}
-    asked = Asked(name, Path.cwd(), csv, positive=positive, rename=rename, accept_weak=accept_weak_model, **told)
-    with bars() as progress:
-        made = make(asked, lambda what: progress(what, 0, 1))
-    if json:
-        as_json(made.as_json())
-    else:
-        _say(made, asked.csv)
-    return Exit.DONE
+
+
+def _forms(pairs: list[str]) -> dict[str, str]:
+    """`COLUMN=FORM`, each."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f"--form {pair} names no form", "Write it like --form reported=dd/mm/yyyy")
+    return {column: form for column, _, form in (pair.rpartition("=") for pair in pairs)}
 
 
 def _say(made: Any, csv: Path | None) -> None:
     told = made.as_json()
     name, model, target = told["project"], told["model"], told["target"]
-    rows = [
-        (one["column"], one["header"] if one["header"] != one["column"] else "", one["type"], "yes" if one["null"] else "", _use(one))
-        for one in told["columns"]
-    ]
-    table(("column", "was", "type", "null", "is"), rows)
+    table(("column", "was", "type", "null", "is"), [_row(one) for one in told["columns"]])
+    for one in told["columns"]:
+        if one["doubt"]:
+            settled = f" Settle it with --form {one['header']}={one['say']}" if one["say"] else ""
+            say(f"`{one['header']}` is taken as text: {one['doubt']}.{settled}", "yellow")
     if twice := made.design.repeated:
         say(f"{twice} No column is: an event is called by its position.", "yellow")
     if target["rows_without"]:
@@ -81,6 +103,11 @@ def _say(made: Any, csv: Path | None) -> None:
     ):
         say(f"  {line}")
     say(f"  weft results {name}\n\nREADME.md in it goes on from there.")
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    was = one["header"] if one["header"] != one["column"] else ""
+    return one["column"], was, f"{one['type']} {one['form']}".strip(), "yes" if one["null"] else "", _use(one)
 
 
 def _use(one: dict[str, Any]) -> str:

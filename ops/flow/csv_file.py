@@ -4,24 +4,22 @@ import csv
 import difflib
 import io
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from ops.flow.csv_forms import FORM, FORMS, NO_VALUE, NUMBER, is_value, plain, seen, time_of
 from processors.flow.plan import nearest
 from schemas.codecs.layout import Field, Layout
 from schemas.contracts import Contract
 from schemas.errors import UsageError
 
 DELIMITERS = ",;\t|"
-TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?")
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-NO_VALUE = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
-"""What stands for a missing value where no text is wanted; where text is, only an empty cell does."""
 COLUMN = "column"
 """A field's word for the column that it is filled from, where that is named otherwise."""
 
@@ -133,7 +131,8 @@ def _text(path: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        hint = "Save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
+        written = "UTF-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "WINDOWS-1252"
+        hint = f"Save it as UTF-8, or: iconv -f {written} -t UTF-8 old.csv > new.csv"
         raise UsageError(f"{path}:{line}: this is not UTF-8: byte 0x{content[error.start]:02x}", hint) from error
     if "\0" in text:
         raise UsageError(f"{path} is no text: it has null bytes")
@@ -152,24 +151,12 @@ def _header(path: Path, line: int, cells: Sequence[str]) -> tuple[str, ...]:
     for at, name in enumerate(names, 1):
         if not name:
             raise UsageError(f"{path}:{line}: column {at} has no name", "Give every column a name in the first line.")
-        if NUMBER.fullmatch(name) or TIME.fullmatch(name):
+        if is_value(name):
             raise UsageError(f"{path}:{line}: there is no header: `{name}` is a value", "Write the columns' names into the first line.")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         said = ", ".join(f"`{name}`" for name in twice)
         raise UsageError(f"{path}:{line}: two columns have the name {said}", "Give each a name of its own.")
     return names
-
-
-def time_of(cell: str) -> datetime:
-    """A time, in UTC where it names no zone.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not TIME.fullmatch(cell):
-        raise ValueError(f"`{cell}` is no time like 2024-01-31T12:00:00Z")
-    found = datetime.fromisoformat(cell)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def events(found: Csv, contract: Contract) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -186,7 +173,9 @@ def events(found: Csv, contract: Contract) -> Iterator[tuple[int, Mapping[str, A
                 event[name] = read(row[at])
             except ValueError as error:
                 sentence = f"{found.path}:{line}: column `{found.names[at]}`: {error}"
-                raise UsageError(sentence, f"{contract.name} says what must stand there.") from error
+                form = seen((row[at],)).form
+                hint = f'Are all written so? Then {contract.name} must say "{FORM}": "{form}" in that field.' if form else ""
+                raise UsageError(sentence, hint or f"{contract.name} says what must stand there.") from error
         yield line, event
 
 
@@ -201,18 +190,21 @@ Read = Callable[[str], Any]
 def _columns(found: Csv, contract: Contract) -> dict[str, tuple[int, Read]]:
     """For each field the place of its column and how its cells are read."""
     said = _said(contract)
+    forms = {field["name"]: field.get(FORM, "") for field in contract.schema["fields"]}
     wanted = {}
     for field in Layout.of(contract.schema).fields:
         column = said[field.name]
         if column in found.names:
-            wanted[field.name] = (found.names.index(column), _reading(field))
+            wanted[field.name] = (found.names.index(column), _reading(field, forms[field.name]))
         elif not field.has_default:
             sentence = f"{found.path} has no column `{column}`, which {contract.name} needs"
             raise UsageError(sentence, nearest(column, found.names))
     return wanted
 
 
-def _reading(field: Field) -> Read:
+def _reading(field: Field, form: str) -> Read:
+    if form and form not in FORMS:
+        raise UsageError(f"`{field.name}` has no form `{form}`", nearest(form, tuple(FORMS)))
     kind, nullable = field.kind.arrow, field.kind.nullable
     if pa.types.is_dictionary(kind):  # an enum
         kind = kind.value_type
@@ -226,7 +218,7 @@ def _reading(field: Field) -> Read:
             if text:
                 return cell
             raise ValueError("there must be a value")
-        return parse(cell)
+        return parse(plain(form, cell))
 
     return read
 

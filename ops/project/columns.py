@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ops.flow.csv_file import NO_VALUE, NUMBER, TIME, Csv, time_of
+from ops.flow.csv_file import Csv
+from ops.flow.csv_forms import NO_VALUE, NUMBER, SAID, TEXT, TIME, Seen, plain, seen, time_of, unsure
+from schemas.errors import UsageError
 
 Kind = Literal["boolean", "long", "double", "time", "text"]
 Role = Literal["id", "time", "number", "category", "left out"]
@@ -18,6 +20,7 @@ TAKEN = frozenset({"decision", "score", "model", "degraded", "rule"})
 """What the flow's steps give: no column of the events may be named so."""
 _WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # 00123 is a code and stays text
 _INT64 = 2**63
+_COMMA = "1.234,5"
 _TOLD = 3  # repeated ids that are named
 _ID = re.compile(r"(^|_)(id|uuid|guid|key|nr|no|number|ref|reference|code)$")
 _TIMES = re.compile(r"(_at|_time|^time|timestamp|datetime|date)")
@@ -41,7 +44,8 @@ class Column:
     role: Role
     why: str = ""  # where it is left out
     words: tuple[str, ...] = ()  # of a category
-    cells: Sequence[str] = field(default=(), repr=False)
+    cells: Sequence[str] = field(default=(), repr=False)  # plain, where the file has them in a form
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def values(self) -> list[float | None]:
@@ -70,17 +74,46 @@ def is_taken(header: str) -> bool:
     return header in TAKEN
 
 
-def columns_of(found: Csv, names: Mapping[str, str], target: str) -> list[Column]:
-    """All columns but the target, as they stand in the file. `names` gives the Avro name of each header."""
-    kinds = {header: _kind(found.column(header)) for header in found.names if header != target}
+def columns_of(found: Csv, names: Mapping[str, str], target: str, forms: Mapping[str, str]) -> list[Column]:
+    """All columns but the target, as they stand in the file. `names` gives the Avro name of each header, `forms` what was said of some.
+
+    Raises:
+        UsageError: a column has not the form that was said.
+    """
+    shapes = _shapes(found, target, forms)
+    plainly = {header: _plain(found, header, one.form) for header, one in shapes.items()}
+    texts = {header for header, one in shapes.items() if one.doubt or forms.get(header) == TEXT}
+    kinds: dict[str, Kind] = {header: "text" if header in texts else _kind(cells) for header, cells in plainly.items()}
     identity = _identity(found, kinds)
     moment = _moment(kinds)
     made = []
     for header, kind in kinds.items():
-        cells = found.column(header)
+        cells = plainly[header]
         nullable = any(_missing(cell, kind) for cell in cells)
         role, why, words = _role(header, kind, cells, identity, moment)
-        made.append(Column(names[header], header, kind, nullable, role, why, words, cells))
+        made.append(Column(names[header], header, kind, nullable, role, why, words, cells, shapes[header]))
+    return made
+
+
+def _shapes(found: Csv, target: str, forms: Mapping[str, str]) -> dict[str, Seen]:
+    """How each column is written. What looks like 1.234 is in doubt where other columns have decimal commas."""
+    shapes = {header: seen(found.column(header), forms.get(header, "")) for header in found.names if header != target}
+    if any(one.form == _COMMA for one in shapes.values()):
+        for header, one in shapes.items():
+            pointed = [cell for cell in found.column(header) if "." in cell]
+            if header not in forms and one == Seen() and unsure(pointed):
+                doubt = f"`{pointed[0]}` may be a whole number, as other columns have decimal commas, and no cell of the column decides"
+                shapes[header] = Seen("", doubt, _COMMA)
+    return shapes
+
+
+def _plain(found: Csv, header: str, form: str) -> list[str]:
+    made = []
+    for line, cell in zip(found.lines, found.column(header), strict=True):
+        try:
+            made.append(cell if cell in NO_VALUE else plain(form, cell))
+        except ValueError as error:
+            raise UsageError(f"{found.path}:{line}: column `{header}`: {error}", f"Say another form: {', '.join(SAID)}.") from error
     return made
 
 

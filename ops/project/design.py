@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ops.flow.csv_file import COLUMN, NO_VALUE, Csv
+from ops.flow.csv_file import COLUMN, Csv
+from ops.flow.csv_forms import FORM, NO_VALUE, SAID
 from ops.project.columns import Column, Repeated, avro_name, columns_of, is_name, is_taken, repeated
 from processors.flow.plan import nearest
 from schemas.errors import UsageError
@@ -73,6 +74,7 @@ class Design:
             field: dict[str, Any] = {"name": column.name, "type": column.avro}
             field |= {"default": None} if column.nullable else {}
             field |= {COLUMN: column.header} if column.header != column.name else {}
+            field |= {FORM: column.seen.form} if column.seen.form else {}
             fields.append(field)
         return {"type": "record", "name": "Event", "namespace": self.namespace, "fields": fields}
 
@@ -101,14 +103,15 @@ class Design:
         return Lesson(self.name, source, pa.table(learnt), self.label, asked, accept_weak)
 
 
-def design(name: str, found: Csv, target: str, positive: str | None, rename: bool) -> Design:
-    """Look at a CSV file.
+def design(name: str, found: Csv, target: str, positive: str | None, rename: bool, forms: Mapping[str, str] | None = None) -> Design:
+    """Look at a CSV file. `forms` says how some of its columns are written.
 
     Raises:
         UsageError: it does not do; what, and what to do.
     """
     if target not in found.names:
         raise UsageError(f"{found.path} has no column `{target}`", nearest(target, found.names))
+    forms = _known(found, forms or {})
     names = _names(found, target, rename)
     cells = found.column(target)
     answers = _answers(found, target, cells)
@@ -116,8 +119,17 @@ def design(name: str, found: Csv, target: str, positive: str | None, rename: boo
     kept = [at for at, cell in enumerate(cells) if cell not in NO_VALUE]
     rows = Csv(found.path, found.names, tuple(found.lines[at] for at in kept), tuple(found.rows[at] for at in kept))
     label = np.array([cells[at] == yes for at in kept], np.int64)
-    columns = columns_of(rows, names, target)
+    columns = columns_of(rows, names, target, forms)
     return Design(name, columns, Question(target, yes, words, len(cells) - len(kept)), rows, label)
+
+
+def _known(found: Csv, forms: Mapping[str, str]) -> Mapping[str, str]:
+    for header, form in forms.items():
+        if header not in found.names:
+            raise UsageError(f"{found.path} has no column `{header}`", nearest(header, found.names))
+        if form not in SAID:
+            raise UsageError(f"`{form}` is no form of a column", f"There are {', '.join(SAID)}.")
+    return forms
 
 
 def _names(found: Csv, target: str, rename: bool) -> Mapping[str, str]:
@@ -154,7 +166,7 @@ def _positive(target: str, answers: Counter[str], asked: str | None) -> tuple[st
         said = ", ".join(f"`{word}`" for word in common[:5]) + (", ..." if len(common) > 5 else "")
         raise UsageError(
             f"`{target}` has {len(common)} different values ({said}), and the model answers yes or no",
-            f"Say which one counts as yes: --positive {common[1]!r}. For a number, add a column that says yes or no first.",
+            f"Say which one counts as yes: --target '{target}={common[1]}'. For a number, add a column that says yes or no first.",
         )
     yes = asked or next((word for word in common if word.lower() in _YES), common[-1])
     no = next(word for word in common if word != yes) if len(common) == 2 else f"not-{yes}"

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Asked:
     positive: str | None = None
     rename: bool = False
     accept_weak: bool = False
+    forms: Mapping[str, str] = field(default_factory=dict)  # of columns, where they can't be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ class Made:
                 "column": column.name,
                 "header": column.header,
                 "type": column.kind,
+                "form": column.seen.form,
+                "doubt": column.seen.doubt,
+                "say": column.seen.say,
                 "null": column.nullable,
                 "is": column.role,
                 "why": column.why,
@@ -110,7 +114,7 @@ def _made(asked: Asked, at: Path, progress: Progress) -> tuple[Design, Manifest,
         file = at / "data" / f"{asked.name}.csv"
         file.parent.mkdir()
         write_example(file)
-    wanted = design(asked.name, read_csv(file), asked.target, asked.positive, asked.rename)
+    wanted = design(asked.name, read_csv(file), asked.target, asked.positive, asked.rename, asked.forms)
     source = f"{file.name} ({len(wanted.label):,} rows, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}...)"
     lesson = wanted.lesson(source, asked.accept_weak)
     manifest, border = train_csv(lesson, at / "models", progress)

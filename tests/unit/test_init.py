@@ -37,7 +37,7 @@ def shop(rows: int = 400) -> str:
 def test_a_project_of_ones_own_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shop.csv").write_text(shop(), "utf-8")
-    assert run(["init", "leavers", "--csv", "shop.csv", "--target", "left", "--positive", "gone", "--rename", "--json"]) == Exit.DONE
+    assert run(["init", "leavers", "--csv", "shop.csv", "--target", "left=gone", "--rename", "--json"]) == Exit.DONE
     told = json.loads(capsys.readouterr().out)
     assert {one["column"]: (one["type"], one["null"], one["is"]) for one in told["columns"]} == {
         "Customer": ("text", False, "id"),
@@ -138,7 +138,7 @@ def test_ids_that_repeat_are_told_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "twice.csv"
     file.write_text("customer_id,x,t\na,1,y\nb,2,n\na,3,n\nc,4,y\n")
     found = read_csv(file)
-    columns = columns_of(found, {name: name for name in ("customer_id", "x")}, "t")
+    columns = columns_of(found, {name: name for name in ("customer_id", "x")}, "t", {})
     assert [one.role for one in columns] == ["left out", "number"]
     assert str(repeated(found, columns)) == "`customer_id`: 1 id occurs more than once (`a` in lines 2 and 4), so it is not the event's id."
 
@@ -146,7 +146,7 @@ def test_ids_that_repeat_are_told_with_their_lines(tmp_path: Path) -> None:
 def test_cells_are_of_the_narrowest_type_that_holds_them_all(tmp_path: Path) -> None:
     file = tmp_path / "types.csv"
     file.write_text("a,b,c,d,e,f,g,t\n1,1.5,true,2024-02-29,007,1e3,-1,y\n,2,FALSE,2024-03-01T10:00:00+02:00,1,NA,9223372036854775808,n\n")
-    found = columns_of(read_csv(file), {name: name for name in "abcdefg"}, "t")
+    found = columns_of(read_csv(file), {name: name for name in "abcdefg"}, "t", {})
     assert [(one.kind, one.nullable) for one in found] == [
         ("long", True), ("double", False), ("boolean", False), ("time", False), ("text", False), ("double", True), ("double", False),
     ]  # fmt: skip
