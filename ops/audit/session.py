@@ -1,7 +1,7 @@
 """One run of an audit command: the flow's topics, the cluster, the trusted keys."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ops.audit.subject import Subject
 from ops.flow.applied import applied_now, latest_now, topics_now
 from ops.stack import services
 from processors.flow.check import check
-from processors.flow.project import project
+from processors.flow.project import FolderProject, project
 from schemas.errors import UnreachableError, UsageError
 from streams.ledger.key import LogKey, Verifier
 from streams.settings import Settings
@@ -47,19 +47,28 @@ class Session:
 @asynccontextmanager
 async def session(settings: Settings, flow: str, vkeys: Sequence[str] = ()) -> AsyncIterator[Session]:
     """The topics of the flow as it is applied, and a reader. Without verifier keys the installation's own log key is trusted."""
-    reader, files = KafkaReader(_kafka(settings)), project(settings.project_folder)
+    files = project(settings.project_folder)
+    with _none_misspelt(files, flow):
+        reader = KafkaReader(_kafka(settings))
     try:
-        try:
+        with _none_misspelt(files, flow):
             applied = await applied_now(KafkaAdmin(_kafka(settings)), reader)
-        except UnreachableError:
-            check(files, flow)  # whether there is such a flow at all
-            raise
         topics, latest = topics_now(applied, files, flow), latest_now(applied, files, flow)
         keys = tuple({verifier.public for verifier in verifiers(vkeys)}) or (LogKey.load(settings.log_key_file).verifier(flow).public,)
         note = "" if applied.versions(flow) else f"{flow} was never applied here: its topics are those of the project's file."
         yield Session(settings, Subject(flow, topics, settings.log_name, keys, latest), reader, note)
     finally:
         await reader.close()
+
+
+@contextmanager
+def _none_misspelt(files: FolderProject, flow: str) -> Iterator[None]:
+    """Where no broker answers: whether there is such a flow at all."""
+    try:
+        yield
+    except UnreachableError:
+        check(files, flow)
+        raise
 
 
 def verifiers(vkeys: Sequence[str]) -> list[Verifier]:
