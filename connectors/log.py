@@ -98,7 +98,7 @@ class Log(Protocol):
     async def fetch(self, max_rows: int, max_bytes: int, wait_s: float, headers: frozenset[str] = frozenset()) -> Fetched:
         """What is there, at most max_rows; waits up to wait_s for the first record. `headers`: topics whose headers are read.
 
-        Stops after the record that brings keys and values to max_bytes, so one record may pass it.
+        Stops after the record that brings keys, values and headers to max_bytes, so one record may pass it.
 
         Raises:
             UnreadableError: a batch is damaged, and all that stands before it was handed over.

@@ -1,5 +1,6 @@
 """Names of the headers that Weft reads and writes: CloudEvents in Kafka's binary mode, its own `ce_weft*`, and trace context."""
 
+from collections.abc import Iterable
 from typing import Final
 
 CONTENT_TYPE: Final = "content-type"
@@ -50,3 +51,8 @@ WEFT_PREFIX: Final = "ce_weft"  # a redriven letter loses these, and gets its ow
 AVRO: Final = "application/avro"
 JSON: Final = "application/json"
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
+
+
+def headers_size(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """Bytes of all names and values."""
+    return sum(len(name.encode()) + len(value or b"") for name, value in headers)

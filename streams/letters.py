@@ -11,8 +11,9 @@ from connectors.log import Headers, Outgoing
 from processors.flow.compiled import Flow
 from processors.steps.decode import KEY_BYTES
 from schemas import headers as names
+from schemas.headers import headers_size
 from schemas.vocabulary import Verdict
-from streams.room import Rooms, headers_size, size
+from streams.room import Rooms, size
 from streams.stamps import RULE_CHARS, Stamped
 from streams.stepping import Fate
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from connectors.log import Headers, Outgoing
 from processors.step import Rows
+from schemas.headers import headers_size
 
 UNKNOWN_BYTES = 1_048_588
 """What a topic takes unless it says otherwise."""
@@ -40,11 +41,6 @@ class Rooms:
 def size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """What a record comes to on its own, before it is compressed."""
     return _RECORD_BYTES + len(key or b"") + len(value or b"") + headers_size(headers) + _HEADER_BYTES * len(headers)
-
-
-def headers_size(headers: Headers) -> int:
-    """Bytes of all names and values."""
-    return sum(len(name.encode()) + len(value or b"") for name, value in headers)
 
 
 def _longest(parts: Sequence[bytes | None]) -> int:

@@ -61,17 +61,18 @@ class _Headers(Sequence[Headers]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[Headers]: ...
     def __getitem__(self, at: int | slice) -> Headers | Sequence[Headers]:
-        return _Headers(self._messages[at]) if isinstance(at, slice) else _read(self._messages[at])
+        return _Headers(self._messages[at]) if isinstance(at, slice) else headers_of(self._messages[at])
 
 
-_headers_of = methodcaller("headers")
+_headers = methodcaller("headers")
 """Where a name is not UTF-8, the client sets an exception and returns a list all the same. A call in bytecode does not notice once it is
 warm (from the ninth on), and then whoever reads the list ends with a segmentation fault; a call from C code is always checked."""
 
 
-def _read(message: Any) -> Headers:
+def headers_of(message: Any) -> Headers:
+    """The headers of a message; UNREADABLE alone if they can't be read."""
     try:
-        headers: Headers | None = _headers_of(message)
+        headers: Headers | None = _headers(message)
     except (SystemError, UnicodeDecodeError):  # a name that is not UTF-8
         headers = [UNREADABLE]
         message.set_headers(headers)  # the client keeps a list with holes, and who reads it the next time ends with a segmentation fault

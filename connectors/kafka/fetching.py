@@ -133,7 +133,7 @@ class FetchThread:
     def _gather(self) -> None:
         ready, demand = self._ready, self._demand
         wait_s = 0.0 if ready.messages else _POLL_S
-        while (room := demand.max_rows - len(ready.messages)) > 0 and ready.size_bytes < demand.max_bytes and self._broken is None:
+        while (room := ready.room(demand)) and self._broken is None:
             messages = self._consumer.consume(1 if wait_s else min(room, _CHUNK), wait_s)
             if not messages or self._closing or self._fault is not None:
                 return

@@ -83,7 +83,7 @@ class MemoryLog:
             if entries:
                 found.append(as_records(source, entries, source.topic in headers))
                 max_rows -= len(entries)
-                max_bytes -= sum(len(entry.value or b"") + len(entry.key or b"") for entry in entries)
+                max_bytes -= sum(entry.size_bytes for entry in entries)
             if member.positions[source] >= part.stable != member.ended.get(source):
                 member.ended[source] = part.stable
                 ended.add(source)

@@ -8,6 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from connectors.log import Headers, Records
+from schemas.headers import headers_size
 from schemas.positions import Source
 
 _offset = attrgetter("offset")
@@ -33,6 +34,11 @@ class Entry:
     value: bytes | None
     headers: Headers
     transaction: Transaction | None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of key, value and headers."""
+        return len(self.key or b"") + len(self.value or b"") + headers_size(self.headers)
 
     @property
     def visible(self) -> bool:
@@ -73,7 +79,7 @@ class Partition:
         self.high += 1
 
     def scan(self, start: int, max_rows: int, max_bytes: int) -> tuple[list[Entry], int]:
-        """Committed records from `start`, and where to go on; stops after the record that brings keys and values to max_bytes."""
+        """Committed records from `start`, and where to go on; stops after the record that brings what they hold to max_bytes."""
         found: list[Entry] = []
         room, stable = max_bytes, self.stable
         for at in range(bisect_left(self.entries, start, key=_offset), len(self.entries)):
@@ -83,7 +89,7 @@ class Partition:
             if not entry.visible:
                 continue
             found.append(entry)
-            room -= len(entry.value or b"") + len(entry.key or b"")
+            room -= entry.size_bytes
             if len(found) >= max_rows or room <= 0:
                 return found, entry.offset + 1
         return found, max(start, stable)

@@ -14,12 +14,11 @@ from ops.daily.letters import Letter
 from ops.daily.rows import Row, at
 from processors.steps.decode import KEY_BYTES
 from schemas import pending
-from schemas.headers import CE_ID, OVERSIZED, UNREADABLE, WEFT_PREFIX
+from schemas.headers import CE_ID, OVERSIZED, UNREADABLE, WEFT_PREFIX, headers_size
 from schemas.pending import Pending
 from schemas.positions import Position
 from schemas.vocabulary import Verdict
 from streams.ledger.leaf import Leaf
-from streams.room import headers_size
 
 STARTED, SUPERSEDED, WAITING, REFUSED = "started", "superseded", "waiting", "refused"
 

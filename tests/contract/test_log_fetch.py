@@ -181,10 +181,12 @@ async def test_headers_are_read_where_asked_for_and_keys_choose_as_java_does(fab
     assert all(records.headers is None for records in fetched.records)
 
 
-async def test_keys_count_as_values_do(fabric: Fabric) -> None:
+@pytest.mark.parametrize("within", ["key", "headers"])
+async def test_keys_and_headers_count_as_values_do(fabric: Fabric, within: str) -> None:
     topic = await fabric.topic()
     member = await alone(fabric, topic)
-    await fabric.publisher().publish(Outgoing(topic, [b"k" * 1000] * 20, [b"v"] * 20, partition=0))
+    keys, headers = ([b"k" * 1000], [("h", b"")]) if within == "key" else ([b"k"], [("h", b"h" * 1000)])
+    await fabric.publisher().publish(Outgoing(topic, keys * 20, [b"v"] * 20, [list(headers)] * 20, partition=0))
     seen = 0
     while seen < 20:
         fetched = await member.fetch(1.0, max_rows=20, max_bytes=2500)
