@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -227,6 +228,25 @@ def test_dates_and_times_that_python_has_not_become_null_and_are_counted() -> No
     assert [column.null_count for column in rows.columns] == [2, 2, 2, 2, 2, 1, 0]
     assert len(rows.to_pandas()) == 4
     assert rows.slice(1).equals(pa.table(columns | {"n": pa.array([1, 2, 3, 4])}).slice(1))
+
+
+def test_dates_that_python_has_not_become_null_within_lists_maps_and_structs_too() -> None:
+    days = pa.array([1, 2**30, None, 3, -(2**30)], pa.int32()).cast(pa.date32())
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, None, 5], pa.int32()), days)
+    structs = pa.StructArray.from_arrays([pa.array([1, 2, 3]), lists], ["n", "days"])
+    maps = pa.MapArray.from_arrays([0, 2, 2, 5], pa.array(list("abcde")), days)
+    first = date(1970, 1, 2)
+    rows, count = held(pa.table({"lists": lists, "structs": structs, "maps": maps, "words": [["a"], [], None]}))
+    assert count == 6
+    assert rows.to_pydict() == {
+        "lists": [[first, None], [None, date(1970, 1, 4), None], None],
+        "structs": [{"n": 1, "days": [first, None]}, {"n": 2, "days": [None, date(1970, 1, 4), None]}, {"n": 3, "days": None}],
+        "maps": [[{"key": "a", "value": first}, {"key": "b", "value": None}], [],
+                 [{"key": "c", "value": None}, {"key": "d", "value": date(1970, 1, 4)}, {"key": "e", "value": None}]],
+        "words": [["a"], [], None],
+    }  # fmt: skip
+    assert len(rows.to_pandas()) == 3
+    assert held(pa.table({"lists": lists.slice(1, 1), "structs": structs.slice(1, 1), "maps": maps.slice(1, 1)}))[1] == 2
 
 
 async def test_a_suite_that_can_not_be_judged_is_told_once_and_given_up(tmp_path: Path) -> None:
