@@ -8,11 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from queue import LifoQueue
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from schemas.errors import UnreachableError, UsageError
 
+CONNECTIONS: Final = 16
 ACCEPT: Final = "application/vnd.schemaregistry.v1+json"
 _ANSWER_BYTES: Final = 16_777_216
 _REFUSED: Final = (401, 403)
@@ -36,8 +38,16 @@ class Answer(NamedTuple):
         return str(self.body.get("message", "")) if isinstance(self.body, Mapping) else ""
 
 
+class _Asked(NamedTuple):
+    """One call."""
+
+    method: str
+    path: str
+    data: bytes | None
+
+
 class Calls:
-    """One connection that is kept open, used by one thread at a time."""
+    """Connections that are kept open, made when they are needed: for so many threads at once; the others wait."""
 
     def __init__(self, url: str, auth: str | None, timeout_s: float) -> None:
         """Of a registry's URL.
@@ -57,10 +67,11 @@ class Calls:
         if auth is not None and ":" not in auth:
             raise UsageError("the setting registry_auth is not of the form user:password")
         made = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = made(parts.hostname, port, timeout=timeout_s)
+        self._free: LifoQueue[http.client.HTTPConnection] = LifoQueue()  # the one used last comes first: it is open
+        for _ in range(CONNECTIONS):
+            self._free.put(made(parts.hostname, port, timeout=timeout_s))
         self._timeout_s = timeout_s
         self._base = parts.path.rstrip("/")
-        self._lock = threading.Lock()
         self._headers = {"Accept": ACCEPT, "Content-Type": ACCEPT}
         if auth is not None:
             self._headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
@@ -73,34 +84,37 @@ class Calls:
             UnreachableError: no answer, or none of a schema registry; it refuses the user, or is in trouble itself.
         """
         data = None if body is None else json.dumps(body).encode()
-        with self._lock:
-            status, raw = self._exchanged(method, self._base + path, data, time.monotonic() + self._timeout_s)
+        connection = self._free.get()
+        try:
+            status, raw = self._exchanged(connection, _Asked(method, self._base + path, data), time.monotonic() + self._timeout_s)
+        finally:
+            self._free.put(connection)
         return self._read(status, raw)
 
-    def _exchanged(self, method: str, path: str, data: bytes | None, until_s: float) -> tuple[int, bytes]:
-        kept = self._connection.sock is not None
+    def _exchanged(self, connection: http.client.HTTPConnection, asked: _Asked, until_s: float) -> tuple[int, bytes]:
+        kept = connection.sock is not None
         try:
-            return self._answered(method, path, data, until_s)
+            return self._answered(connection, asked, until_s)
         except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last is said of a host that is no name
             with contextlib.suppress(OSError):
-                self._connection.close()
+                connection.close()
             if kept and not isinstance(error, TimeoutError):
-                return self._exchanged(method, path, data, until_s)
+                return self._exchanged(connection, asked, until_s)
             hint = "Is it running? What waits for it goes on when it answers."
             raise UnreachableError(
                 f"the schema registry at {self.where} can't be reached: {error or type(error).__name__}", hint
             ) from error
 
-    def _answered(self, method: str, path: str, data: bytes | None, until_s: float) -> tuple[int, bytes]:
+    def _answered(self, connection: http.client.HTTPConnection, asked: _Asked, until_s: float) -> tuple[int, bytes]:
         """What it answers, all of it by then: the socket's own timeout is for each piece, and an answer may come in drips."""
-        if self._connection.sock is None:
-            self._connection.connect()
-        end = threading.Timer(max(0.0, until_s - time.monotonic()), _shut, (self._connection.sock,))
+        if connection.sock is None:
+            connection.connect()
+        end = threading.Timer(max(0.0, until_s - time.monotonic()), _shut, (connection.sock,))
         end.daemon = True
         end.start()
         try:
-            self._connection.request(method, path, data, self._headers)
-            answer = self._connection.getresponse()
+            connection.request(asked.method, asked.path, asked.data, self._headers)
+            answer = connection.getresponse()
             found = answer.status, answer.read(_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() >= until_s:

@@ -1,24 +1,28 @@
 """A schema registry by URL: the REST API of Confluent's, as far as Avro and Weft go.
 
-Schemas by id never change, so they are kept; that an id is unknown, or of no use, is kept for a while, so that hostile ids don't mean a
-call each time. Each distinct one means one all the same, one after the other: no id is judged that the registry was not asked for.
+Schemas by id never change, so they are kept. That one is of no use is kept for a while; that an id is unknown, only for a moment, since
+it may be registered in the next: long enough that a producer with one wrong id does not mean a call for each batch. Each distinct unknown
+one means a call, side by side: no id is judged that the registry was not asked for.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from connectors.registry.calls import Answer, Calls
+from connectors.registry.calls import CONNECTIONS, Answer, Calls
+from schemas.codecs.registry import Found
 from schemas.contracts import Contract
 from schemas.errors import FailedError, UnreachableError
 
 TIMEOUT_S: Final = 2.0
 LATEST: Final = "latest"
 _KEPT: Final = 1_000
-_UNKNOWN_KEPT: Final = 10_000
-_UNKNOWN_S: Final = 30.0
+_USELESS_KEPT: Final = 10_000
+_UNKNOWN_S: Final = 1.0
+_USELESS_S: Final = 30.0
 _REFERENCES: Final = 100  # of one schema, in all
 _ODD: Final = (RecursionError, KeyError, TypeError, AttributeError, OverflowError)  # what hostile answers lead to
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA = 40401, 40402, 40403
@@ -42,37 +46,50 @@ class HttpRegistry:
         self._ask = Calls(url, auth, timeout_s)
         self._clock = clock
         self._schemas: OrderedDict[int, Contract] = OrderedDict()
-        self._unknown: OrderedDict[int, tuple[float, str]] = OrderedDict()  # until when, and what is wrong with it if it is there
+        self._useless: OrderedDict[int, tuple[float, str | None]] = OrderedDict()  # until when, and what is wrong with it if it is there
 
-    def schema(self, schema_id: int) -> Contract | None:
+    def schemas(self, ids: Collection[int]) -> Mapping[int, Found]:
         """See Registry."""
-        found = self._schemas.get(schema_id)
-        if found is not None:
-            return found
-        until_s, wrong = self._unknown.get(schema_id, (0.0, ""))
-        if until_s <= self._clock():
-            found, wrong = self._fetched(schema_id)
-            if found is None:
-                _keep(self._unknown, schema_id, (self._clock() + _UNKNOWN_S, wrong), _UNKNOWN_KEPT)
+        now_s = self._clock()
+        found: dict[int, Found] = {}
+        asked: list[int] = []
+        for one in ids:
+            until_s, wrong = self._useless.get(one, (now_s, None))
+            if one in self._schemas:
+                found[one] = self._schemas[one]
+            elif until_s > now_s:
+                found[one] = wrong
             else:
-                _keep(self._schemas, schema_id, found, _KEPT)
-        if wrong:
-            raise ValueError(wrong)
+                asked.append(one)
+        for one, answer in zip(asked, self._side_by_side(asked), strict=True):
+            found[one] = answer
+            if isinstance(answer, Contract):
+                _keep(self._schemas, one, answer, _KEPT)
+            else:
+                until_s = self._clock() + (_UNKNOWN_S if answer is None else _USELESS_S)
+                _keep(self._useless, one, (until_s, answer), _USELESS_KEPT)
         return found
 
-    def _fetched(self, schema_id: int) -> tuple[Contract | None, str]:
-        """The schema, or what is wrong with it; neither if there is none. An answer that is none of a registry's is an outage."""
+    def _side_by_side(self, ids: Sequence[int]) -> Iterable[Found]:
+        """What the registry says of each; the first that it does not answer ends it."""
+        if len(ids) < 2:
+            return [self._fetched(one) for one in ids]
+        with ThreadPoolExecutor(min(len(ids), CONNECTIONS), "registry-call") as pool:
+            return list(pool.map(self._fetched, ids))
+
+    def _fetched(self, schema_id: int) -> Found:
+        """What the registry says. An answer that is none of a registry's is an outage."""
         answer = self._ask("GET", f"/schemas/ids/{schema_id}")
         if answer.code == _NO_SCHEMA:
-            return None, ""
+            return None
         if answer.code or not isinstance(answer.body, dict) or not isinstance(answer.body.get("schema"), str):
             raise UnreachableError(f"the schema registry at {self._ask.where} does not answer as one does", "Is its URL right?")
         try:
-            return self._contract(answer.body), ""
+            return self._contract(answer.body)
         except ValueError as error:
-            return None, str(error) or type(error).__name__
+            return str(error) or type(error).__name__
         except _ODD as error:
-            return None, f"what the registry answers is no schema ({type(error).__name__})"
+            return f"what the registry answers is no schema ({type(error).__name__})"
 
     def schema_id(self, contract: Contract, subject: str) -> int | None:
         """See Registry."""

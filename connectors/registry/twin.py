@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -34,6 +35,7 @@ class RegistryTwin:
         self.auth = auth  # user:password, if it asks for them
         self.level = "BACKWARD"
         self.asked: list[str] = []  # what was asked, in order
+        self.delay_s = 0.0  # how long it thinks
         self.answers: Mapping[str, Any] = {}  # what it says instead, by path: a test's lies
         self._ids: dict[str, int] = {}  # by text
         self._bodies: dict[int, dict[str, Any]] = {}
@@ -143,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, twin = urlsplit(self.path).path, self.twin
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         twin.asked.append(f"{self.command} {path}")
+        time.sleep(twin.delay_s)
         wanted = None if twin.auth is None else "Basic " + base64.b64encode(twin.auth.encode()).decode()
         if self.headers.get("Authorization") != wanted:
             self._say(401, {"error_code": 40101, "message": "Unauthorized"})

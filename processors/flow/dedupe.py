@@ -15,7 +15,8 @@ from schemas.vocabulary import Reason, Verdict
 class Dedupe:
     """The first position that claims an id owns it, so an event that is read again finds itself. Rows without an id pass.
 
-    Only pass 0 of generation 0 is asked: a retry, a decision or a redrive is the same event. An unreachable store pauses the lane.
+    Only generation 0 is asked: a redrive is the same event. Of later passes only those come here that no pass before brought as far: they
+    waited for their schema. An unreachable store pauses the lane.
     """
 
     flow: str
@@ -29,9 +30,7 @@ class Dedupe:
         """One claim per row, in one round trip."""
         ids = pc.cast(batch.columns.column(self.column), pa.string()).to_pylist()
         trips = [batch.intake.trip(int(row)) for row in batch.origin]
-        asked = [
-            row for row, (id_, trip) in enumerate(zip(ids, trips, strict=True)) if id_ is not None and not (trip.generation or trip.number)
-        ]
+        asked = [row for row, (id_, trip) in enumerate(zip(ids, trips, strict=True)) if id_ is not None and not trip.generation]
         if not asked:
             return Stepped(batch, state=state)
         mine = [str(trips[row].root) for row in asked]

@@ -16,7 +16,8 @@ def decode_plan(site: Site, told: Input, limits: Limits) -> Plan | None:
     if at.contract(told.contract, "schema") is None:
         return None
     module: Any = step_modules()[FIRST]
-    said = told.model_dump(by_alias=True) | {"value_bytes": limits.value_bytes}
+    waits = bool(limits.retries) and site.page.data.get("order") != "key"  # else it would hold up all behind it
+    said = told.model_dump(by_alias=True) | {"value_bytes": limits.value_bytes, "waits": waits}
     known = {info.alias or name for name, info in module.Spec.model_fields.items()}
     plan: Plan = module.plan(module.Spec.model_validate({word: value for word, value in said.items() if word in known}), at, {})
     _check_column(at, "id", told.id, plan.gives, _names_events, "text or a whole number")

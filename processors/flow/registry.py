@@ -5,9 +5,10 @@ so a worker never needs the registry to write.
 """
 
 import json
+from collections.abc import Collection, Mapping
 
 from processors.flow.project import FrozenProject, Project, RecordingProject
-from schemas.codecs.registry import MemoryRegistry, Registry
+from schemas.codecs.registry import Found, MemoryRegistry, Registry
 from schemas.contracts import Contract
 from schemas.errors import FlowError
 
@@ -31,10 +32,11 @@ class _ProjectRegistry:
         self._files = _files(project)
         self._behind = registry_of(project.behind) if isinstance(project, FrozenProject) else project.remote
 
-    def schema(self, schema_id: int) -> Contract | None:
+    def schemas(self, ids: Collection[int]) -> Mapping[int, Found]:
         """See Registry."""
-        found = self._files.schema(schema_id)
-        return self._behind.schema(schema_id) if found is None and self._behind is not None else found
+        found = self._files.schemas(ids)
+        left = [one for one in ids if found[one] is None]
+        return {**found, **self._behind.schemas(left)} if left and self._behind is not None else found
 
     def schema_id(self, contract: Contract, subject: str) -> int | None:
         """See Registry."""

@@ -43,6 +43,7 @@ class Spec(BaseModel, frozen=True, extra="forbid"):
     data: Framing = Field(default="avro-single-object", description="Of CloudEvents whose data is Avro: how it names its schema.")
     tombstones: Tombstones = Field(default="filtered", description="What an event without a value ends as.")
     value_bytes: int = Field(default=_VALUE_BYTES, description="The flow's `limits.value_bytes`: a larger value is a dead letter.")
+    waits: bool = Field(default=False, description="Whether an event may wait for its schema: the flow has retries, and no order.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class DecodeStep:
     value_bytes: int = _VALUE_BYTES
     tombstones: Tombstones = "filtered"
     asks: bool = False  # whether the decoder may ask a registry
+    waits: bool = False  # whether an event may wait for its schema to be registered
     stateful: bool = False
 
     async def run(self, batch: Batch, state: State) -> Stepped:
@@ -68,7 +70,7 @@ class DecodeStep:
             kept, leaves = self._unfit(keys, values, _unread(batch))
             values = [values[row] for row in kept.tolist()]
         decoded = await self._decoded([value for value in values if value is not None] if leaves else values, batch, kept)  # type: ignore[arg-type]
-        leaves += _broken(decoded.bad, kept)
+        leaves += self._broken(decoded.bad, kept)
         rows = kept[decoded.good]
         left = replace(batch, columns=decoded.columns, origin=batch.origin[rows])
         return Stepped(left, tuple(leaves), state, counts={"undecodable": float(len(decoded.bad))} if decoded.bad else {})
@@ -82,6 +84,14 @@ class DecodeStep:
         else:
             decode = partial(self.decoder.decode, values)
         return await asyncio.get_running_loop().run_in_executor(_ASKING, decode) if self.asks else decode()
+
+    def _broken(self, bad: Sequence[Bad], rows: Rows) -> list[Leave]:
+        """Dead letters by reason; a value whose schema may be registered soon is read again as `limits.retries` says."""
+        alike: dict[tuple[Verdict, Reason], list[Bad]] = {}
+        for found in bad:
+            verdict = Verdict.RETRY if found.may_mend and self.waits else Verdict.DEAD_LETTER
+            alike.setdefault((verdict, found.reason), []).append(found)
+        return [Leave(rows[[one.row for one in group]], *why, sentences=[one.sentence for one in group]) for why, group in alike.items()]
 
     def _plain(self, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> bool:
         """Whether every row has a value, and none is too large."""
@@ -145,7 +155,7 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
 
     def build(parts: Parts) -> DecodeStep:
         asks = needs_registry(spec.encoding, spec.data) and parts.project.remote is not None
-        return DecodeStep(name, _decoder(spec, parts.project), spec.value_bytes, spec.tombstones, asks)
+        return DecodeStep(name, _decoder(spec, parts.project), spec.value_bytes, spec.tombstones, asks, asks and spec.waits)
 
     gives = {field.name: field.type for field in schema}
     return Plan(name, frozenset(), gives, build, frozenset(field.name for field in schema if field.nullable))
@@ -155,14 +165,3 @@ def _decoder(spec: Spec, project: Project) -> Decoder:
     contracts = project.contracts()
     registry = registry_of(project) if needs_registry(spec.encoding, spec.data) else None
     return decoder(contracts[spec.contract], spec.encoding, contracts, registry, spec.data)
-
-
-def _broken(bad: Sequence[Bad], rows: Rows) -> list[Leave]:
-    """Dead letters by reason."""
-    by_reason: dict[Reason, list[Bad]] = {}
-    for found in bad:
-        by_reason.setdefault(found.reason, []).append(found)
-    return [
-        Leave(rows[[one.row for one in group]], Verdict.DEAD_LETTER, reason, sentences=[one.sentence for one in group])
-        for reason, group in by_reason.items()
-    ]

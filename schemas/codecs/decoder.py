@@ -17,6 +17,7 @@ class Bad(NamedTuple):
     row: int
     reason: Reason
     sentence: str
+    may_mend: bool = False  # read again later it may be one: its schema is not registered as yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,22 @@
 """Where the Confluent wire format's schema ids are looked up; and the twin that holds them in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from schemas.contracts import Contract
+
+Found = Contract | str | None
+"""What an id names: a schema; why it is no Avro schema of a record; None if there is none as yet."""
 
 
 class Registry(Protocol):
     """Ids of schemas, given once and never changed. Implementations remember what they have seen."""
 
-    def schema(self, schema_id: int) -> Contract | None:
-        """The schema of an id; None if there is none.
+    def schemas(self, ids: Collection[int]) -> Mapping[int, Found]:
+        """What each of these ids names.
 
         Raises:
             UnreachableError: the registry can't be reached.
-            ValueError: there is one, and it is no Avro schema of a record.
         """
 
     def schema_id(self, contract: Contract, subject: str) -> int | None:
@@ -31,9 +33,9 @@ class MemoryRegistry:
     def __init__(self, contracts: Mapping[int, Contract]) -> None:
         self._contracts = dict(contracts)
 
-    def schema(self, schema_id: int) -> Contract | None:
-        """The schema of an id."""
-        return self._contracts.get(schema_id)
+    def schemas(self, ids: Collection[int]) -> Mapping[int, Found]:
+        """See Registry."""
+        return {one: self._contracts.get(one) for one in ids}
 
     def schema_id(self, contract: Contract, subject: str) -> int | None:
         """The lowest id of the schema."""

@@ -91,13 +91,13 @@ async def test_the_same_id_in_another_flow_is_another_event() -> None:
     assert len((await Dedupe("one", "word", 60, lookup).run(other, {})).leaves) == 1
 
 
-async def test_a_redrive_and_a_later_pass_are_not_asked() -> None:
-    root = Position("in", 0, 5)
-    trips = [Trip(root, 1, 0, 0), Trip(root, 0, 2, 0)]
+async def test_a_redrive_is_not_asked_and_a_row_that_waited_for_its_schema_is() -> None:
     lookup = MemoryLookup()
-    stepped = await Dedupe("small", "word", 60, lookup).run(batch([0, 1], trips, ["a", "a"]), {})
-    assert stepped.leaves == ()
+    step = Dedupe("small", "word", 60, lookup)
+    assert (await step.run(batch([0], [Trip(Position("in", 0, 5), 1, 0, 0)], ["a"]), {})).leaves == ()
     assert not lookup.entries
+    waited = [Trip(Position("in", 0, 6), 0, 1, 0), Trip(Position("in", 0, 7), 0, 1, 0)]
+    assert [leave.rows.tolist() for leave in (await step.run(batch([0, 1], waited, ["a", "a"]), {})).leaves] == [[1]]
 
 
 async def test_dedupe_waits_for_a_store_that_is_down() -> None:

@@ -24,10 +24,11 @@ from processors.flow.project import FolderProject
 from processors.step import Batch, Intake
 from schemas.codecs.framed import confluent
 from schemas.codecs.layout import Layout
+from schemas.codecs.registry import Found
 from schemas.contracts import Contract, built_in
 from schemas.errors import FailedError, FlowError, UnreachableError, UsageError
 from schemas.positions import Source
-from schemas.vocabulary import Reason
+from schemas.vocabulary import Reason, Verdict
 from streams.registry import registry_of
 from streams.settings import Settings
 from tests.unit.flow_project import small
@@ -69,16 +70,37 @@ def registry(url: str, clock: Clock) -> HttpRegistry:
     return HttpRegistry(url, "me:secret", timeout_s=0.5, clock=clock)
 
 
-def test_a_schema_is_asked_for_once_and_an_unknown_id_not_again_for_a_while(
+def one(registry: HttpRegistry, schema_id: int) -> Found:
+    return registry.schemas([schema_id])[schema_id]
+
+
+def test_a_schema_is_asked_for_once_and_an_unknown_id_not_again_for_a_moment(
     registry: HttpRegistry, twin: RegistryTwin, clock: Clock
 ) -> None:
     made = twin.put("t-value", json.dumps(OLD))
-    assert [registry.schema(made) for _ in range(3)] == [Contract.of(OLD)] * 3
-    assert [registry.schema(99) for _ in range(3)] == [None] * 3
+    assert [one(registry, made) for _ in range(3)] == [Contract.of(OLD)] * 3
+    assert [one(registry, 99) for _ in range(3)] == [None] * 3
     assert twin.asked == [f"GET /schemas/ids/{made}", "GET /schemas/ids/99"]
-    clock.now_s += 31
-    assert registry.schema(99) is None
+    clock.now_s += 1
+    assert one(registry, 99) is None
     assert len(twin.asked) == 3
+    twin.put("u-value", json.dumps(NEW))
+    assert one(registry, 2) == Contract.of(NEW)
+
+
+def test_unknown_ids_are_asked_for_side_by_side(twin: RegistryTwin, clock: Clock) -> None:
+    twin.delay_s, made = 0.02, twin.put("t-value", json.dumps(OLD))
+    with served(twin) as where:
+        registry = HttpRegistry(where, "me:secret", clock=clock)
+        began = time.monotonic()
+        found = registry.schemas(range(made, made + 160))
+        assert time.monotonic() - began < 160 * 0.02 / 2
+        assert found == {made: Contract.of(OLD)} | {at: None for at in range(made + 1, made + 160)}
+        assert len(twin.asked) == 160
+        twin.answers = {f"/schemas/ids/{500 + at}": (503, {}) for at in range(100)}
+        with pytest.raises(UnreachableError):
+            registry.schemas(range(500, 600))
+        assert len(twin.asked) < 160 + 100
 
 
 def test_subjects_versions_and_registering_are_as_the_api_has_them(registry: HttpRegistry, twin: RegistryTwin) -> None:
@@ -103,12 +125,11 @@ def test_schemas_that_others_refer_to_are_fetched_and_other_kinds_refused(regist
     twin.put("inner", json.dumps(record({"name": "f", "type": "int"}, name="a.Inner")))
     refers = [{"name": "a.Inner", "subject": "inner", "version": 1}]
     made = twin.put("outer", json.dumps(record({"name": "i", "type": "a.Inner"}, name="a.Outer")), references=refers)
-    found = registry.schema(made)
-    assert found is not None
+    found = one(registry, made)
+    assert isinstance(found, Contract)
     assert found.schema["fields"][0]["type"]["fields"] == [{"name": "f", "type": "int"}]
     for body in ({"schema": "message M {}", "schemaType": "PROTOBUF"}, {"schema": "{"}, {"schema": '"int"'}):
-        with pytest.raises(ValueError, match=r"."):
-            registry.schema(twin.put("odd", **body))
+        assert isinstance(one(registry, twin.put("odd", **body)), str)
 
 
 def deep(levels: int) -> bytes:
@@ -156,18 +177,18 @@ def test_a_schema_of_no_use_is_a_dead_letter_and_asked_for_once_in_a_while(regis
 def test_whatever_is_no_answer_of_a_registry_is_waited_for(registry: HttpRegistry, twin: RegistryTwin, answer: Any) -> None:
     twin.answers = {"/schemas/ids/1": answer}
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
-        registry.schema(1)
+        one(registry, 1)
     twin.answers = {}
-    assert registry.schema(1) is None
+    assert one(registry, 1) is None
 
 
 def test_a_password_is_sent_and_never_said(url: str, twin: RegistryTwin) -> None:
     with pytest.raises(UnreachableError, match="refuses the user") as caught:
-        HttpRegistry(url, "me:wrong-password").schema(1)
+        one(HttpRegistry(url, "me:wrong-password"), 1)
     assert "wrong-password" not in f"{caught.value} {caught.value.hint}"
     said = Settings(registry=url, registry_auth="me:secret")
     assert "secret" not in repr(said) + said.model_dump_json()
-    assert (registry_of(said) or HttpRegistry("http://x")).schema(1) is None
+    assert one(registry_of(said) or HttpRegistry("http://x"), 1) is None
     for wrong, auth in (("ftp://x", None), ("http://me:secret@x", None), ("http://x:port", None), ("http://x", "secret")):
         with pytest.raises(UsageError) as refused:
             HttpRegistry(wrong, auth)
@@ -178,11 +199,11 @@ def test_nobody_there_is_unreachable_and_a_connection_that_was_closed_is_made_ag
     twin = RegistryTwin()
     with served(twin) as where:
         found, port = HttpRegistry(where, timeout_s=0.5), int(where.rpartition(":")[2])
-        assert found.schema(1) is None
+        assert one(found, 1) is None
     with pytest.raises(UnreachableError, match=r"can't be reached"):
-        found.schema(2)
+        one(found, 2)
     with served(twin, port):
-        assert found.schema(3) is None
+        assert one(found, 3) is None
 
 
 CONFLUENT = (
@@ -215,10 +236,21 @@ async def test_a_flow_reads_by_the_registry_and_writes_by_its_bundle(registry: H
     values = [b"\0" + number.to_bytes(4, "big") + written(contracts["flights.Departure"].schema, datum) for number in (read_id, 999)]
     stepped = await flow.steps[0].run(batch(values), {})
     assert stepped.batch.columns.column("flight_id").to_pylist() == ["1"]
-    assert [(leave.rows.tolist(), leave.reason) for leave in stepped.leaves] == [([1], Reason.UNKNOWN_SCHEMA)]
+    assert [(leave.rows.tolist(), leave.verdict, leave.reason) for leave in stepped.leaves] == [([1], Verdict.RETRY, Reason.UNKNOWN_SCHEMA)]
     twin.answers = {"/schemas/ids/1000": (503, {})}
     with pytest.raises(UnreachableError):
         await flow.steps[0].run(batch([b"\0" + (1000).to_bytes(4, "big")]), {})
+
+
+async def test_an_event_waits_for_its_schema_only_where_that_holds_nobody_up(registry: HttpRegistry, tmp_path: Path) -> None:
+    for change, verdict in (
+        (("version: 1.0.0", "version: 1.0.0"), Verdict.RETRY),
+        (("version: 1.0.0", "version: 1.0.0\norder: key"), Verdict.DEAD_LETTER),
+        (("retries: [1s, 30s]", "retries: []"), Verdict.DEAD_LETTER),
+    ):
+        project = FolderProject(small(tmp_path, CONFLUENT[0], change).folder, registry)
+        stepped = await compile_flow(project, "small", parts(project)).steps[0].run(batch([b"\0\0\0\3\xe7"]), {})
+        assert [(leave.verdict, leave.reason) for leave in stepped.leaves] == [(verdict, Reason.UNKNOWN_SCHEMA)]
 
 
 def batch(values: list[bytes]) -> Batch:
@@ -245,7 +277,7 @@ def test_an_answer_that_comes_in_drips_is_no_answer_once_the_time_is_over(head: 
         thread.start()
         began = time.monotonic()
         with pytest.raises(UnreachableError, match="timed out"):
-            HttpRegistry(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.3).schema(1)
+            one(HttpRegistry(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.3), 1)
         assert time.monotonic() - began < 2
         ended.set()
         thread.join()
