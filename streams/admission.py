@@ -19,7 +19,7 @@ from schemas.positions import Position, Source
 from schemas.vocabulary import Reason, Verdict
 from streams.approve import approved
 from streams.ledger.mark import Waiting
-from streams.redrives import Redrives
+from streams.redrives import FORGOTTEN, Redrives
 from streams.returned import Plausible, columns_of
 from streams.reviews import Reviews
 from streams.stepping import Fate, Journey
@@ -34,7 +34,7 @@ class Admission:
         self._flow = flows[0]
         self._flows: Mapping[str, Flow] = {flow.ident: flow for flow in flows}
         self.reviews = Reviews(reader, self._flow.topics.reviews)
-        self.redrives = Redrives(reader, self._flow.topics.generations)
+        self.redrives = Redrives(reader, self._flow)
         self._plausible = Plausible(self._flow, self._flows, reader)
 
     async def admit(self, work: Work) -> None:
@@ -53,6 +53,7 @@ class Admission:
                 found = await self._one(work, records, row)
                 if found is not None:
                     returns.append(found)
+        await self._forget(work)
         work.groups += returns_groups(self._flows, returns, work.fetched_ms)
 
     def readmit(self, work: Work) -> None:
@@ -74,7 +75,14 @@ class Admission:
     def forget(self, partition: int) -> None:
         """A resume partition went to another owner."""
         self.reviews.forget(partition)
-        self.redrives.forget(partition)
+        self.redrives.let_go(partition)
+
+    async def _forget(self, work: Work) -> None:
+        """Generations that nobody can ask for any more."""
+        for source in (source for source in work.spans if source.topic == self._flow.topics.resume):
+            for root in await self.redrives.forgettable(source.partition, work.spans[source].next, work.fetched_ms):
+                work.extra.append(self.redrives.forget(source.partition, root))
+                work.starts.append((root, FORGOTTEN))
 
     async def _one(self, work: Work, records: Records, row: int) -> Return | None:
         """One record of a resume or retry topic: a row that goes on, or None and its end noted in the work."""

@@ -63,7 +63,7 @@ class Ownership:
         for partition, review in work.closes:
             self._admission.reviews.settled(partition, review)
         for root, generation in work.starts:
-            self._admission.redrives.settled(root.partition, root, generation)
+            self._admission.redrives.settled(root.partition, root, generation, work.fetched_ms)
         for mine in after.values():
             self._parts.signer.committed(mine.tree)
 

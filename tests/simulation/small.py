@@ -20,7 +20,7 @@ from processors.flow.compiled import Flow, Limits, Topics
 from processors.step import Batch, Leave, State, Stepped
 from schemas.positions import Source
 from schemas.vocabulary import Reason, Verdict
-from streams.clock import SystemClock
+from streams.clock import Clock, SystemClock
 from streams.lane import Lane
 from streams.ledger.block import unpack
 from streams.ledger.key import LogKey
@@ -114,6 +114,7 @@ class World:
     lanes: list[Lane] = field(default_factory=list)
     key: LogKey = field(default_factory=LogKey.generate)
     trace_share: float = 0.0
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         topics = small_flow().topics
@@ -133,7 +134,7 @@ class World:
     ) -> Lane:
         publisher = MemoryPublisher(self.broker)
         log = log or MemoryLog(self.broker, "f", slot)
-        signer = Signer(publisher, flow.topics.checkpoints, self.key, SystemClock())
+        signer = Signer(publisher, flow.topics.checkpoints, self.key, self.clock)
         settings = {"poll_s": 0.02, "room_s": 0.05, "revoke_s": 0.2, "stalled_s": 2.0, "expiry_s": 0.02} | bounds
         return Lane(
             LaneParts(
@@ -142,7 +143,7 @@ class World:
                 publisher,
                 (flow, *before),
                 "weft",
-                SystemClock(),
+                self.clock,
                 signer,
                 watch,
                 Bounds(**settings),
