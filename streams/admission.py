@@ -106,7 +106,7 @@ class Admission:
         if not (waits.number and waits.attempt):
             raise ValueError("it is no further pass of an event")
         columns = self._columns(waits)
-        back = Return(position, waits, waits.number, waits.step_index, None, waits.first_consumed_ms)
+        back = Return(position, waits, waits.number, waits.step_index, None, min(waits.first_consumed_ms, work.fetched_ms))
         if isinstance(columns, str):
             return self._end(work, back, Verdict.DEAD_LETTER, Reason.STEP_FAILED, columns)
         back = replace(back, columns=columns)
@@ -136,13 +136,15 @@ class Admission:
             return self._void(work, alone, Verdict.SUPERSEDED, Reason.NOT_OPEN, f"review {decision.review} is not open")
         await self._plausible.check(position, waits, work.fetched_ms)
         waited_ms = max(0, work.fetched_ms - (waits.due_ms - int(self._limits(waits).review_s * 1000)))
-        back = Return(position, waits, waits.number + 1, waits.step_index + 1, None, waits.first_consumed_ms + waited_ms)
+        first_ms = min(waits.first_consumed_ms + waited_ms, work.fetched_ms)
+        back = Return(position, waits, waits.number + 1, waits.step_index + 1, None, first_ms)
         said = f"{decision.who}: {decision.why}"
         match decision.action:
             case Action.REJECT:
                 ended = self._end(work, back, Verdict.QUARANTINE, Reason.REJECTED, said)
             case Action.EXPIRE:
                 if waits.due_ms > work.fetched_ms:
+                    self.reviews.not_due(position.partition, decision.review)
                     return self._end(work, back, Verdict.SUPERSEDED, Reason.NOT_OPEN, "the review is not due yet")
                 ended = self._end(work, back, Verdict.DEAD_LETTER, Reason.REVIEW_EXPIRED, "nobody decided within limits.review")
             case Action.APPROVE:

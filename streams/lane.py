@@ -40,7 +40,7 @@ class Lane:
         self._parts = parts
         self._log, self._clock, self._watch, self._bounds = parts.log, parts.clock, parts.watch, parts.bounds
         self._flight = Flight(parts.bounds.flight_bytes, parts.bounds.flight_batches)
-        self._pauses = Pauses()
+        self._pauses = Pauses(max((int(delay_s * 1000) for flow in parts.flows for delay_s in flow.limits.retries_s), default=0))
         self._admission = Admission(parts.flows, parts.reader)
         self._ownership = Ownership(parts, self._flight, self._pauses, self._admission)
         self._rooms = Rooms()  # as the topics are at the start

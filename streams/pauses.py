@@ -4,12 +4,15 @@ from collections.abc import Iterable
 
 from connectors.log import Log
 from schemas.positions import Source
+from streams.returned import SKEW_MS
 
 
 class Pauses:
     """Keeps the log's pauses as they should be; the member stays in the group and goes on polling."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_ms: int) -> None:
+        """`longest_ms`: no row waits longer. Who seems to was put to sleep by another clock, or before this one was set back."""
+        self._longest_ms = longest_ms
         self.reasons: set[str] = set()  # while any stands, everything is paused
         self.full = False
         self.asleep: dict[Source, int] = {}  # until when, ms since 1970
@@ -22,7 +25,7 @@ class Pauses:
 
     async def apply(self, log: Log, owned: Iterable[Source], now_ms: int) -> None:
         """Pause and resume what must be."""
-        for source in [source for source, due_ms in self.asleep.items() if due_ms <= now_ms]:
+        for source in [source for source, due_ms in self.asleep.items() if not now_ms < due_ms <= now_ms + self._longest_ms + SKEW_MS]:
             del self.asleep[source]
         everything = self.everything
         wanted = set(owned) if everything else set(self.asleep) & set(owned)

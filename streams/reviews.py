@@ -97,6 +97,10 @@ class Reviews:
         if review in mine.open:
             mine.asked.add(review)
 
+    def not_due(self, partition: int, review: str) -> None:
+        """Its expiry was asked for too early, by a clock that was ahead: it is asked for again."""
+        self._partitions[partition].asked.discard(review)
+
     def count(self) -> int:
         """How many are open."""
         return sum(len(mine.open) for mine in self._partitions.values())

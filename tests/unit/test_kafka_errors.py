@@ -1,5 +1,9 @@
 """The map of the client's errors is closed, and the client's own flags come before it."""
 
+import ctypes
+import re
+from pathlib import Path
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
@@ -13,6 +17,27 @@ CODES = {name: code for name in dir(KafkaError) if isinstance(code := getattr(Ka
 def test_every_code_that_the_client_defines_is_in_the_map() -> None:
     assert len(CODES) > 150
     assert {name for name, code in CODES.items() if code not in KINDS} == set()
+
+
+class Described(ctypes.Structure):
+    """librdkafka's `rd_kafka_err_desc`."""
+
+    _fields_ = (("code", ctypes.c_int), ("name", ctypes.c_char_p), ("text", ctypes.c_char_p))
+
+
+def librdkafkas_own() -> dict[int, str]:
+    """Every error that the library which this process runs on can name, without the two marks of its own range of codes."""
+    file = next(iter(re.findall(r"\S*librdkafka\S*", Path("/proc/self/maps").read_text())))
+    first, count = ctypes.POINTER(Described)(), ctypes.c_size_t()
+    ctypes.CDLL(file).rd_kafka_get_err_descs(ctypes.byref(first), ctypes.byref(count))
+    named = {first[at].code: first[at].name.decode() for at in range(count.value) if first[at].name}
+    return {code: name for code, name in named.items() if name not in ("_BEGIN", "_END")}
+
+
+def test_every_error_on_librdkafkas_own_list_is_in_the_map() -> None:
+    listed = librdkafkas_own()
+    assert len(listed) > 150
+    assert {code: name for code, name in listed.items() if code not in KINDS} == {}
 
 
 def test_no_code_is_in_the_map_twice() -> None:
