@@ -211,7 +211,8 @@ def test_what_is_passed_through_comes_last_and_no_law_can_be_passed_through() ->
     assert kafka.producer()["linger.ms"] == kafka.transactional("s")["linger.ms"] == kafka.member("g", "s", [])["linger.ms"] == 99
     own = set(kafka.transactional("s")) | set(kafka.member("g", "s", []))
     tuning = {"socket.keepalive.enable", "reconnect.backoff.max.ms", "fetch.wait.max.ms", "fetch.error.backoff.ms", "linger.ms"}
-    tuning |= {"session.timeout.ms", "heartbeat.interval.ms", "compression.type", "queued.max.messages.kbytes"}
+    tuning |= {"session.timeout.ms", "heartbeat.interval.ms", "compression.type"}
+    tuning |= {"queued.max.messages.kbytes", "queued.min.messages", "fetch.queue.backoff.ms"}
     assert own - tuning - {"queue.buffering.max.messages", "queue.buffering.max.kbytes"} <= set(LAWS)
     for name in LAWS:
         with pytest.raises(UsageError, match=r"can't be set \(here\)"):
