@@ -5,6 +5,7 @@ name>@<version>.avsc`; they are found by fingerprint only. A project's own folde
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,11 @@ from schemas.errors import FlowError
 BUILT_IN: Final = Path(__file__).parent / "avro"
 
 _TOP: Final = "."  # no schema is called so
+_NAME: Final = re.compile(r"[^/\\\0]{1,200}")  # what a file in a folder may be called
+
+_SAID: Final = 300  # characters of an error
+_WRONG: Final = (SchemaParseException, UnknownType, SchemaRepositoryError, KeyError, TypeError, AttributeError, RecursionError)
+"""What fastavro raises for what is no schema."""
 
 # what values depend on: what a fingerprint covers, and the logical types, which it leaves out
 _STRUCTURE: Final = ("type", "name", "fields", "items", "values", "symbols", "size", "logicalType", "precision", "scale")
@@ -43,10 +49,10 @@ class Contract:
         """
         try:
             parsed: Any = parse_schema(_bare(schema))
-            name = parsed["name"]
-        except (SchemaParseException, UnknownType, KeyError, TypeError) as error:
-            raise ValueError(f"this is no Avro schema with a name: {error}") from error
-        return cls(name, _bare(parsed), parsed, bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")))
+            identity = bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
+            return cls(parsed["name"], _bare(parsed), parsed, identity)
+        except _WRONG as error:
+            raise ValueError(f"this is no Avro schema with a name: {_said(error)}") from error
 
     @classmethod
     def of_text(cls, text: str, referred: Mapping[str, str]) -> Self:
@@ -59,8 +65,8 @@ class Contract:
         if isinstance(schema, Mapping) and referred:
             try:
                 schema = load_schema(_TOP, repo=_Texts(text, referred))
-            except (SchemaParseException, UnknownType, SchemaRepositoryError, RecursionError) as error:
-                raise ValueError(f"this is no Avro schema: {error}") from error
+            except _WRONG as error:
+                raise ValueError(f"this is no Avro schema: {_said(error)}") from error
         found = cls.of(schema)
         if not isinstance(found.schema, Mapping) or found.schema["type"] not in ("record", "error"):
             raise ValueError("it is no schema of a record")
@@ -146,22 +152,28 @@ class _Folders(AbstractSchemaRepository):
         self._folders = folders
 
     def load(self, name: str) -> Any:
-        for folder in self._folders:
+        for folder in self._folders if isinstance(name, str) and _NAME.fullmatch(name) else ():
             file = folder / f"{name}.avsc"
             if file.is_file():
                 return json.loads(file.read_text())
-        raise SchemaRepositoryError(f"there is no {name}.avsc")
+        raise SchemaRepositoryError(f"there is no {str(name)[:_SAID]}.avsc")
 
 
 def _read(file: Path, folders: list[Path]) -> Contract:
     """The contract in a file, with the names that it refers to written out."""
     try:
         contract = Contract.of(load_schema(file.stem, repo=_Folders([file.parent, *folders])))
-    except (ValueError, SchemaParseException, UnknownType, SchemaRepositoryError) as error:
-        raise FlowError(f"{file} is no Avro schema: {error}") from error
+    except (ValueError, *_WRONG) as error:
+        raise FlowError(f"{file} is no Avro schema: {_said(error)}") from error
     if file.stem.partition("@")[0] != contract.name:
         raise FlowError(f"{file} declares {contract.name}", f"Name the file {contract.name}.avsc.")
     return contract
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, in short; a library's own error may quote all of the schema, or say a word of it."""
+    said = f"{error}"[:_SAID]
+    return "it is nested too deeply" if isinstance(error, RecursionError) else said
 
 
 def _bare(schema: Any) -> Any:

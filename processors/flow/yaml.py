@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-MAX_NODES = 100_000
-"""Values in one file; aliases that multiply stop here."""
+MAX_NODES = 30_000
+"""Values in one file, read in about a second; aliases that multiply stop here too."""
+MAX_DEPTH = 100
+"""Values within values."""
 
 Path = tuple[str | int, ...]
 """The way to a value, e.g. `("steps", 3, "enrich", "lookup")`."""
@@ -52,8 +54,26 @@ class Page:
         return self.values.get(path, Mark(1, 1))
 
 
+class _BeyondError(Exception):
+    """The text is too deep or too long."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer with the scalars of this subset."""
+    """PyYAML's composer with the scalars of this subset; it stops at the bounds, not behind them."""
+
+    depth = nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth, self.nodes = self.depth + 1, self.nodes + 1
+        if self.depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            what = f"this is nested more than {MAX_DEPTH} deep" if self.depth > MAX_DEPTH else f"a file has at most {MAX_NODES:,} values"
+            raise _BeyondError(Problem(_mark(self.peek_event().start_mark), what))  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -88,7 +108,7 @@ class _Walk:
         self.values[path] = mark
         self.nodes += 1
         if self.nodes > MAX_NODES or id(node) in above:
-            raise yaml.composer.ComposerError(None, None, "the aliases have no end", node.start_mark)
+            raise _BeyondError(Problem(mark, "the aliases have no end"))
         above = (*above, id(node))
         if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
             return self._mapping(node, path, above)
@@ -137,8 +157,8 @@ def parse(file: str, text: str) -> Page:
         before = text[: error.position]
         place = Mark(before.count("\n") + 1, error.position - before.rfind("\n"))
         return Page(file, text, problems=(Problem(place, "this character may not stand in YAML"),))
-    except (RecursionError, ValueError):
-        return Page(file, text, problems=(Problem(Mark(1, 1), "this is nested too deeply to read"),))
+    except _BeyondError as beyond:
+        return Page(file, text, problems=(beyond.problem,))
     return Page(file, text, data, walk.values, walk.keys, tuple(walk.problems))
 
 

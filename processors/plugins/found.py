@@ -60,7 +60,7 @@ class Plugin:
 def find(kind: PluginKind, folder: Path | None) -> Mapping[str, Plugin]:
     """Every plugin by its word: the project folder's, then those of installed packages. One whose word is taken stands under its origin."""
     found: dict[str, Plugin] = {}
-    for plugin in (*_in_folder(kind, folder), *_installed(kind)):
+    for plugin in (*_in_folder(kind, folder), *_installed(kind, tuple(sys.path))):
         if plugin.word in found:
             taken = f"`{plugin.word}` is given by {found[plugin.word].origin} already"
             found[plugin.origin] = Plugin(kind, plugin.word, plugin.origin, plugin.place, taken)
@@ -96,13 +96,16 @@ def _file(kind: PluginKind, path: Path, wrong: str) -> Plugin:
     return Plugin(kind, path.stem, f"{FOLDER}/{kind}/{path.name}", path, wrong)
 
 
-def _installed(kind: PluginKind) -> list[Plugin]:
+@lru_cache(maxsize=8)
+def _installed(kind: PluginKind, path: tuple[str, ...]) -> tuple[Plugin, ...]:
+    """Those of the packages on the path. A check of a flow asks twenty times, and each search would take 20 ms."""
+    del path
     found = []
     for point in sorted(metadata.entry_points(group=f"weft.{kind}"), key=lambda one: one.name):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "an installed package"
         wrong = "" if _WORD.fullmatch(point.name) else "its name must be lower-case letters, digits and _"
         found.append(Plugin(kind, point.name, f"{package} ({point.value})", point, wrong))
-    return found
+    return tuple(found)
 
 
 def _changed(path: Path) -> int:

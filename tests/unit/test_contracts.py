@@ -92,3 +92,26 @@ def test_a_file_named_otherwise_than_its_schema_is_refused(tmp_path: Path) -> No
     with pytest.raises(FlowError, match=r"declares a\.Other") as caught:
         Contracts.load(tmp_path)
     assert caught.value.hint == "Name the file a.Other.avsc."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": {"a": "record"}, "name": "T", "fields": []}',
+        '{"name": "T", "fields": []}',
+        '{"type": "record", "name": true, "fields": []}',
+        '{"type": "record", "name": "T", "fields": [{"name": "f", "type": {"type": "../../etc/x"}}]}',
+        '{"type": "record", "name": "T", "fields": [{"name": "f", "type": "' + "x" * 5_000 + '"}]}',
+        "[" * 5_000,
+        '{"type": "array", "items": ' * 3_000,
+        '{"type": "record", "name": "T", "fields": null}',
+        "3",
+        "[1]",
+        "\u0000",
+    ],
+)
+def test_whatever_stands_in_a_schema_s_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.T.avsc").write_text(text)
+    with pytest.raises(FlowError, match=r"a\.T\.avsc is no Avro schema: ") as refused:
+        Contracts.load(tmp_path)
+    assert len(refused.value.sentence) < 1_000

@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.flow.yaml import Mark, parse
+from processors.flow.yaml import MAX_NODES, Mark, parse
 
 
 def test_values_and_keys_know_their_places() -> None:
@@ -39,8 +40,22 @@ def test_aliases_without_end_are_told() -> None:
 
 
 def test_text_that_is_no_yaml_is_told_with_its_place() -> None:
-    for text, mark in (("a: [1\n", Mark(2, 1)), ("a: 1\n  b: 2\n", Mark(2, 4)), ("x\x01", Mark(1, 2)), ("[" * 5_000, Mark(1, 1))):
+    for text, mark in (("a: [1\n", Mark(2, 1)), ("a: 1\n  b: 2\n", Mark(2, 4)), ("x\x01", Mark(1, 2))):
         assert parse("f", text).problems[0].mark == mark
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "words"),
+    [
+        ("[" * 5_000, Mark(1, 101), "nested more than 100 deep"),
+        ("- " * 5_000, Mark(1, 201), "nested more than 100 deep"),
+        ("[" + "0," * 40_000 + "0]", Mark(1, 2 * MAX_NODES), "at most 30,000 values"),
+    ],
+)
+def test_text_that_is_too_deep_or_too_long_is_not_read_to_its_end(text: str, mark: Mark, words: str) -> None:
+    (problem,) = parse("f", text).problems
+    assert problem.mark == mark
+    assert words in problem.sentence
 
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("{}[]:,-&*!|>%@`'\"#?\n \tab10.~"), st.characters()), max_size=80))
