@@ -23,7 +23,7 @@ def of(kind: Any, **more: Any) -> Contract:
 def one(kind: Any, value: Any, **more: Any) -> Any:
     """What becomes of one JSON value: the datum, or the reason and sentence."""
     decoded = JsonDecoder(of(kind, **more).schema).decode([orjson.dumps({"f": value})])
-    return decoded.columns.column(0)[0].as_py() if len(decoded.good) else tuple(decoded.bad[0][1:])
+    return decoded.columns.column(0)[0].as_py() if len(decoded.good) else tuple(decoded.bad[0][1:3])
 
 
 @settings(deadline=None)
