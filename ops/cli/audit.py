@@ -17,7 +17,7 @@ from ops.audit.verify import Verification
 from ops.cli.output import Json, as_json, bars, say, table
 from schemas.errors import NotProvenError, UsageError
 from schemas.positions import Position, Source
-from schemas.vocabulary import Exit
+from schemas.vocabulary import Exit, Verdict
 from streams.ledger.checkpoint import Head
 from streams.ledger.key import LogKey
 from streams.ledger.leaf import Leaf
@@ -136,10 +136,33 @@ def check(
         raise NotProvenError(f"{file} proves nothing: {error}.") from error
     rows = _told(leaf, head)
     if json:
-        as_json(dict(rows))
-    else:
-        say("proven: the log's owner signed a history that holds this decision", "green")
-        table(("field", "value"), rows)
+        as_json({"proven": True, "sentence": sentence(leaf), **dict(rows), "checkpoint time": None})
+        return
+    say("proven: the log's owner signed a history that holds this decision", "green")
+    say(f"{sentence(leaf)}.\n", "bold")
+    table(("field", "value"), [(name, _plain(item)) for name, item in rows if item != ""])
+    say("\nInput, output and details are digests: compare the records that you have with them (docs/ledger.md).", "dim")
+    say("A checkpoint carries no time, so that two signatures of one head are equal: `weft explain` says when it was written.", "dim")
+
+
+def sentence(leaf: Leaf) -> str:
+    """The decision, for a person."""
+    match leaf.verdict:
+        case Verdict.REVIEW:
+            ended = "waits for a person"
+        case Verdict.RETRY:
+            ended = "waits for a retry"
+        case Verdict.SUPERSEDED | Verdict.UNREADABLE:
+            ended = f"has a record that counts for no event, {leaf.verdict}"
+        case _:
+            ended = f"ended as {leaf.verdict}"
+    why = ", ".join(part for part in (leaf.reason, leaf.rule and f"rule {leaf.rule}") if part)
+    model = f"; {leaf.model} answered{', in place of the model that was meant' if leaf.degraded else ''}" if leaf.model else ""
+    return f"{leaf.event_id} {ended}{f' ({why})' if why else ''}, decided by {leaf.flow}{model}"
+
+
+def _plain(item: object) -> object:
+    return {True: "yes", False: "no"}[item] if isinstance(item, bool) else item
 
 
 def _told(leaf: Leaf, head: Head) -> list[tuple[str, object]]:

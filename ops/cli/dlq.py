@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, say, table
+from ops.cli.times import told as readable
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
 from streams.settings import load
@@ -45,7 +46,7 @@ def show(flow: Flow, position: Annotated[str, typer.Argument(help="Of the letter
     if json:
         as_json(told)
         return Exit.DONE
-    plain = {name: item for name, item in told.items() if name not in ("headers", "value", "hexdump") and item not in ("", None)}
+    plain = {name: item for name, item in readable(told).items() if name not in ("headers", "value", "hexdump") and item not in ("", None)}
     table(("what", "is"), list(plain.items()))
     say("\nheaders", "bold")
     table(("name", "value"), list(told["headers"].items()))

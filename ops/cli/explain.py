@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, console, say, table, visible
+from ops.cli.times import when
 from schemas.vocabulary import Exit
 from streams.settings import load
 
@@ -52,7 +52,7 @@ def _print(event: Mapping[str, Any]) -> None:
     ident = visible(event["event"], one_line=True)
     console().print(Text.assemble((ident, "bold"), f"  {event['position']}  ", (event["ended"], _STYLES.get(event["ended"], ""))))
     taken = event["input"]
-    say("\ninput" + (f", written {_time(taken['written_ms'])}, key {_short(taken['key'])}" if "written_ms" in taken else ""), "bold")
+    say("\ninput" + (f", written {when(taken['written_ms'])}, key {_short(taken['key'])}" if "written_ms" in taken else ""), "bold")
     if wrong := taken.get("gone") or taken.get("unreadable"):
         say(wrong, "yellow")
     if taken.get("value"):
@@ -81,7 +81,7 @@ def _print_pass(one: Mapping[str, Any], taken: Mapping[str, Any]) -> None:
         say(f"     outcome at {one['outcome']['position']}", "dim")
     proof = one["proof"]
     covered = f"signed at size {proof['signed_at_size']:,}" if proof["signed_at_size"] else "not signed yet"
-    say(f"     leaf {proof['index']:,} of {proof['tree']}, {covered}; block {proof['block']}, {_time(proof['written_ms'])}", "dim")
+    say(f"     leaf {proof['index']:,} of {proof['tree']}, {covered}; block {proof['block']}, {when(proof['written_ms'])}", "dim")
 
 
 def _caused(cause: Mapping[str, Any]) -> str:
@@ -97,14 +97,10 @@ def _caused(cause: Mapping[str, Any]) -> str:
         case "approve" | "reject" as action:
             verb = "approved" if action == "approve" else "rejected"
             chosen = f", with {cause['set']}" if cause["set"] else ""
-            return f"{_short(cause['who'])} {verb} it{chosen}: {_short(cause['why'])}"
+            return f"{_short(cause['who'])} {verb} it{chosen}, {when(cause['at_ms'])}: {_short(cause['why'])}"
         case other:
             return str(other)
 
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else visible(str(value), one_line=True)
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

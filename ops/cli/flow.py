@@ -148,6 +148,8 @@ def try_(
     trial = Trial(_project(), flow, events, lookup, score, expect)
     judged, wrong = asyncio.run(run_trial(trial))
     report(judged, wrong, json)
+    if expect and not wrong and not json:
+        say(f"All of them end as {expect} says.", "green")
     return Exit.FAILED if wrong else Exit.DONE
 
 

@@ -10,6 +10,8 @@ import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, listing, say, table
+from ops.cli.times import span
+from ops.cli.times import told as readable
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
 from streams.settings import load
@@ -37,7 +39,7 @@ def list_(flow: Flow, json: Json = False) -> int:
             "event": one["event"],
             "step": one["step"],
             "rule": one["rule"],
-            "expires in": _span((one["due_ms"] - now_ms) / 1000),
+            "expires in": span((one["due_ms"] - now_ms) / 1000),
             "why": one["sentence"],
         }
         for one in found
@@ -54,7 +56,7 @@ def show(flow: Flow, review: Annotated[str, typer.Argument(help="Its id or the b
         as_json(told)
         return Exit.DONE
     parts = ("columns", "input", "headers", "approve_sets")
-    table(("what", "is"), [(name, item) for name, item in told.items() if name not in parts and item not in ("", None)])
+    table(("what", "is"), [(name, item) for name, item in readable(told).items() if name not in parts and item not in ("", None)])
     for part in parts[:3]:
         if told[part]:
             say(f"\n{part}", "bold")
@@ -135,12 +137,3 @@ def _columns(pairs: list[str]) -> dict[str, Any]:
         except orjson.JSONDecodeError:
             found[name] = value
     return found
-
-
-def _span(seconds: float) -> str:
-    if seconds <= 0:
-        return "now"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"

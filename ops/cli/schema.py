@@ -6,7 +6,7 @@ import typer
 
 from ops.cli.output import Json, as_json, listing, say, table
 from ops.schema.judge import Judged, Mode, judge
-from ops.schema.versions import Git, Kept, Subjects, Versions, file_of, subjects_of, under_git
+from ops.schema.versions import Git, Kept, Subjects, Versions, carries_fingerprint, file_of, subjects_of, under_git
 from processors.flow.project import FolderProject
 from schemas.codecs.layout import Layout
 from schemas.contracts import Contract
@@ -97,7 +97,7 @@ def check(
     names = schemas or _own(project)
     for name in names:
         _contract(project, name)
-    found = [judge(name, contracts, older, mode, transitive) for name in names]
+    found = [judge(name, contracts, older, mode, transitive, carries_fingerprint(project, name)) for name in names]
     if json:
         as_json([one.as_json() for one in found])
     else:

@@ -35,7 +35,8 @@ def show(
     found = kept.days(data, flow)
     if not found:
         raise UsageError(
-            f"no sample of {flow} was judged in {data}", "Give the flow a `watch` step, apply it, run it: see docs/quality.md."
+            f"no sample of {flow} was judged in {data}",
+            "Give the flow a `watch` step, apply it, run it; a window is judged once 100 rows of it were sampled: see docs/quality.md.",
         )
     if day is not None and day not in found:
         raise UsageError(f"no sample of {flow} was judged on {day}", f"There are {', '.join(found[:10])}.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ops.flow.within import changes
 from processors.flow import duration
 from processors.flow.check import Checked
 from processors.flow.meaning import same
@@ -14,7 +15,9 @@ from processors.flow.topics import topics_of
 from schemas.compatibility import breaks
 from schemas.contracts import Contract
 
-About = Literal["version", "input", "step", "column", "model", "result", "limit", "order", "topic", "file", "schema"]
+About = Literal[
+    "version", "input", "step", "column", "model", "result", "limit", "order", "topic", "file", "schema", "rule", "expectation", "reference"
+]
 
 _DURATIONS = ("deadline", "review", "retries")
 
@@ -120,7 +123,7 @@ def _topics(was: FlowFile, now: FlowFile) -> Iterator[Difference]:
 
 
 def _files(old: Checked, new: Checked) -> Iterator[Difference]:
-    """Files that both name, or one: how many lines differ; of contracts, what breaks."""
+    """Files that both name, or one: which of their parts differ, or how many lines; of contracts, what breaks."""
     for path in sorted(old.files.keys() | new.files.keys()):
         kind, _, name = path.partition("/")
         was, now = old.files.get(path), new.files.get(path)
@@ -130,6 +133,9 @@ def _files(old: Checked, new: Checked) -> Iterator[Difference]:
             yield Difference("file", path, "named" if was is not None else "", "named" if now is not None else "")
         elif kind == "schemas" and "/" not in name:
             yield _schema(name.removesuffix(".avsc"), was, now)
+        elif parts := changes(path, was, now):
+            for part in parts:
+                yield Difference(part.word, f"{part.name} of {path}", part.was, part.now)
         else:
             lines = [line[0] for line in difflib.ndiff(was.splitlines(), now.splitlines())]
             yield Difference("file", path, f"{lines.count('-')} lines", f"{lines.count('+')} other lines")

@@ -1,6 +1,7 @@
 """Looks at the columns of a CSV file: of which type each is, whether it may be missing, and what it is good for."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,8 +60,9 @@ class Column:
 
 
 def avro_name(header: str) -> str:
-    """The nearest Avro name."""
-    name = re.sub(r"[^A-Za-z0-9]+", "_", header).strip("_").lower() or "column"
+    """The nearest Avro name; a letter with a mark is that letter."""
+    plainly = "".join(mark for mark in unicodedata.normalize("NFKD", header.replace("ß", "ss")) if not unicodedata.combining(mark))
+    name = re.sub(r"[^A-Za-z0-9]+", "_", plainly).strip("_").lower() or "column"
     return f"c_{name}" if name[0].isdigit() else f"given_{name}" if name in TAKEN else name
 
 

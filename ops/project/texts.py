@@ -12,6 +12,7 @@ from serving.training.csv_course import Border
 TEMPLATE = Path(__file__).parent / "template"
 """Files of a project that are the same, or nearly, in each."""
 _DRIFT_COLUMNS = 5
+WINDOW_ROWS = 1_000
 DRIFT_ROWS = 500
 """A reference of fewer rows says little."""
 
@@ -36,7 +37,7 @@ def flow(design: Design, border: Border) -> str:
         f"input:   {{topic: {name}-events, schema: {design.event}, encoding: json{told}}}",
         "steps:",
         f"  - validate: {{rules: {name}}}",
-        f"  - watch:    {{suite: {name}, sample: 0.1, action: alert}}",
+        f"  - watch:    {{suite: {name}, sample: {_sample(len(design.label)):g}, action: alert}}",
         *([f"  - drift:    {{columns: [{', '.join(drifting(design))}], reference: {name}, window: 1000}}"] if drifting(design) else []),
         *(["  - codes:    # this project's own step: plugins/steps/codes.py", "      columns:"] if codes else []),
         *(f"        {column.name}: {_words(column.words)}" for column in codes),
@@ -48,6 +49,11 @@ def flow(design: Design, border: Border) -> str:
         "order:   none",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sample(rows: int) -> float:
+    """The share of rows that is watched: so that so many rows as the file has fill a window, and a tenth of many."""
+    return min(1.0, max(0.1, round(WINDOW_ROWS / rows + 0.005, 2)))
 
 
 def drifting(design: Design) -> list[str]:
@@ -78,16 +84,17 @@ def bounds(column: Column) -> tuple[float, float]:
     values = [value for value in column.values if value is not None and isfinite(value)]
     low, high = min(values), max(values)
     span = high - low
-    return (0 if low >= 0 else _round(low - span), _round(high + span))
+    least = 1.0 if column.kind == "long" else 0.0
+    return (0 if low >= 0 else _round(low - span, least), _round(high + span, least))
 
 
-def _round(value: float) -> float:
-    """Away from zero, to two digits."""
+def _round(value: float, least: float) -> float:
+    """Away from zero, to two digits, or to the least unit."""
     if value == 0:
         return 0
-    unit = 10.0 ** (floor(log10(abs(value))) - 1)
+    unit = max(least, 10.0 ** (floor(log10(abs(value))) - 1))
     rounded = (floor(abs(value) / unit) + 1) * unit * (1 if value > 0 else -1)
-    return int(rounded) if abs(rounded) >= 10 else round(rounded, 6)
+    return int(rounded) if abs(rounded) >= 10 or least else round(rounded, 6)
 
 
 def _rule(column: Column, what: str, holds: str, sentence: str) -> list[str]:

@@ -46,8 +46,8 @@ class Judged:
         return told | {"breaks": faults, "notes": list(self.notes)}
 
 
-def judge(name: str, contracts: Contracts, older: Versions, mode: Mode, transitive: bool) -> Judged:
-    """Compare a contract with its older versions."""
+def judge(name: str, contracts: Contracts, older: Versions, mode: Mode, transitive: bool, marked: bool = True) -> Judged:
+    """Compare a contract with its older versions. `marked`: whether values name their schema by fingerprint."""
     new = contracts[name]
     versions = older.of(name, transitive)
     faults: dict[tuple[str, str, str], Fault] = {}  # the same break against several versions is said once
@@ -58,7 +58,8 @@ def judge(name: str, contracts: Contracts, older: Versions, mode: Mode, transiti
             for one in found:
                 faults.setdefault((direction, one.kind, one.path), _said(one, direction, label, was.get(one.path, "")))
     changed = any(not same(old, new) for _, old in versions)
-    notes = [*(_lost(versions, new) if "backward" in DIRECTIONS[mode] else ()), *_notes(new, [old for _, old in versions], contracts)]
+    notes = _lost(versions, new) if "backward" in DIRECTIONS[mode] else []
+    notes += _notes(new, [old for _, old in versions], contracts) if marked else []
     return Judged(name, [label for label, _ in versions], changed, list(faults.values()), notes)
 
 

@@ -15,6 +15,7 @@ from processors.flow.project import FolderProject
 from schemas.contracts import Contract
 from schemas.errors import FailedError, UsageError
 
+_FINGERPRINT = "avro-single-object"
 _KEPT = re.compile(r"(.+)@([1-9][0-9]*)")
 
 
@@ -129,6 +130,20 @@ def subjects_of(project: FolderProject, name: str) -> Sequence[str]:
         parts = () if spec is None else (spec.input, spec.result)
         found |= {f"{part.topic}-value" for part in parts if part.contract == name}
     return sorted(found) or [name]
+
+
+def carries_fingerprint(project: FolderProject, name: str) -> bool:
+    """Whether values of a contract may name their schema by fingerprint: some flow has it so, or none has it at all."""
+    found = set()
+    for flow in project.names("flows", ".yaml"):
+        spec = check(project, flow).spec
+        parts = () if spec is None else ((spec.input, spec.input.data), (spec.result, ""))
+        found |= {
+            _FINGERPRINT in (part.encoding, data if part.encoding.startswith("cloudevents") else "")
+            for part, data in parts
+            if part.contract == name
+        }
+    return any(found) or not found
 
 
 def parsed(text: str, others: Mapping[str, str], said: str) -> Contract:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.cli.audit import sentence
 from ops.cli.main import run
+from schemas.positions import Position
 from schemas.vocabulary import Exit
 from streams.ledger.key import LogKey
+from streams.ledger.leaf import Leaf
 from tests.unit.test_receipt import TEXT, VKEY
 
 
@@ -24,10 +27,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_receipt_is_checked_offline(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(folder / "decision.tlog-proof")
     assert run(["audit", "check", file, "--key", VKEY]) == Exit.DONE
-    assert "proven" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "proven" in said
+    assert "event-flights/0/13 ended as result, decided by delays@1.0.0; arrival-delay@1 answered." in said
+    assert "degraded    no" in said
+    assert "reason" not in said  # there is none
     assert run(["audit", "check", file, "--key", str(folder / "log.vkeys"), "--json"]) == Exit.DONE
     told = json.loads(capsys.readouterr().out)
     assert (told["event"], told["verdict"], told["tree size"]) == ("event-flights/0/13", "result", 21)
+    assert (told["proven"], told["checkpoint time"], told["position"]) == (True, None, "flights/0/13")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "rule", "degraded", "said"),
+    [
+        ("dead-letter", "invalid", "age", False, "e ended as dead-letter (invalid, rule age), decided by f@1"),
+        ("review", "", "unsure", False, "e waits for a person (rule unsure), decided by f@1"),
+        ("result", "", "", True, "e ended as result, decided by f@1; m@2 answered, in place of the model that was meant"),
+        ("superseded", "late", "", False, "e has a record that counts for no event, superseded (late), decided by f@1"),
+    ],
+)
+def test_the_decision_of_a_receipt_is_one_sentence(verdict: str, reason: str, rule: str, degraded: bool, said: str) -> None:
+    place = Position("t", 0, 1)
+    digest = bytes(32)
+    one = Leaf(place, place, 0, 0, "e", "f@1", verdict, reason, rule, "m@2" if degraded else "", degraded, digest, b"", digest, bytes(16))
+    assert sentence(one) == said
 
 
 def test_a_receipt_that_proves_nothing_says_so_in_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,7 @@ def test_what_is_not_as_expected_is_told_and_exit_1(tmp_path: Path, capsys: Said
     )
     arguments = ["flow", "test", "departure-delays", "--score", "0.1", "--expect", str(expected)]
     assert run(arguments) == 0
+    assert f"All of them end as {expected} says." in capsys.readouterr().out
     expected.write_text(expected.read_text().replace("quarantine", "review").replace('{"line": 15', '{"line": 99'))
     capsys.readouterr()
     assert run(arguments) == 1

@@ -93,6 +93,18 @@ def test_a_rename_that_a_default_hides_is_a_note_also_inside_another_record(proj
     assert not any("aliases" in note for note in checked(capsys, 1, "--mode", "forward")["notes"])
 
 
+def test_where_every_flow_has_json_nothing_is_said_of_fingerprints(project: Path, capsys: Said) -> None:
+    put(project, *ORDER, {"name": "more", "type": "int", "default": 0})
+    assert "single-object" in checked(capsys, 0)["notes"][0]
+    of = "input: {{topic: t, schema: shop.Order, encoding: {}}}, steps: [], result: {{topic: r, schema: shop.R}}"
+    flow = f"{{{{flow: f, version: 1.0.0, {of}}}}}"
+    (project / "flows").mkdir()
+    (project / "flows" / "f.yaml").write_text(flow.format("json"))
+    assert checked(capsys, 0)["notes"] == []
+    (project / "flows" / "f.yaml").write_text(flow.format("cloudevents-json"))
+    assert checked(capsys, 0)["notes"] != []
+
+
 def test_every_older_version_counts_only_when_it_is_asked_for(project: Path, capsys: Said) -> None:
     put(project, ORDER[0], ORDER[2])
     git(project, "commit", "-qam", "without n")

@@ -7,6 +7,7 @@ import pytest
 from ops.flow.diff import Difference, differences
 from ops.flow.rollback import below, told
 from ops.flow.sides import needs_applied, sides
+from ops.flow.within import changes
 from processors.flow.bundle import Applied, bundle
 from processors.flow.project import FolderProject
 from schemas.errors import UsageError
@@ -45,6 +46,77 @@ def test_every_change_is_told_once_and_in_order(tmp_path: Path) -> None:
     assert "model late: 1.0.0 sha256 000000000000 -> 2.0.0 sha256 111111111111" in said
     back = sides(["small@1.0.0", "small@1.0.0"], project, now)
     assert differences(back[0].checked, back[1].checked) == []
+
+
+RULES = """\
+rules:
+  - {name: age, column: Alter, between: [0, 160], sentence: "It must be an age."}
+  - {name: sum, column: Summe, between: [0, 10], sentence: "Too much."}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "change", "said"),
+    [
+        (
+            "rules/d.yaml",
+            RULES,
+            [("[0, 160]", "[0, 200]")],
+            ["rule age of rules/d.yaml: between: [0, 160] -> between: [0, 200]"],
+        ),
+        (
+            "rules/d.yaml",
+            RULES,
+            [("It must be an age.", "Older than anybody."), ("column: Summe, between: [0, 10]", "column: Summe, not_null: true")],
+            [
+                "rule age of rules/d.yaml: sentence: It must be an age. -> sentence: Older than anybody.",
+                "rule sum of rules/d.yaml: between: [0, 10] -> not_null: true",
+            ],
+        ),
+        (
+            "policies/d.yaml",
+            "rules:\n  - {name: a, when: score > 1, then: review}\n  - {name: b, when: x, then: stop}\n",
+            [("name: a", "name: c"), ("score > 1", "score > 2")],
+            [
+                "rule a of policies/d.yaml is gone: when: score > 1, then: review",
+                "rule c of policies/d.yaml is new: when: score > 2, then: review",
+            ],
+        ),
+        (
+            "suites/d.json",
+            '{"name": "d", "expectations": [{"type": "between", "kwargs": {"column": "n", "min_value": 1}}, '
+            '{"type": "between", "kwargs": {"column": "n", "max_value": 5}}]}',
+            [('"max_value": 5', '"max_value": 7')],
+            ["expectation between(n) no. 2 of suites/d.json: max_value: 5 -> max_value: 7"],
+        ),
+        (
+            "references/d.json",
+            '{"flow": "d", "rows": 3, "columns": {"n": {"edges": [1, 2], "counts": [0, 1, 1, 1]}, '
+            '"m": {"edges": [4], "counts": [1, 1, 1]}}}',
+            [("[1, 2]", "[1, 3]"), ('"rows": 3', '"rows": 4')],
+            [
+                "reference as a whole of references/d.json: rows: 3 -> rows: 4",
+                "reference n of references/d.json: half below: 2, to: 2, of all bins, SHA-256: ",
+            ],
+        ),
+        ("plugins/steps/d.py", "a = 1\n", [("1", "2")], []),
+    ],
+)
+def test_a_part_of_a_file_that_changed_is_told_by_its_name_with_what_it_said(
+    path: str, text: str, change: list[tuple[str, str]], said: list[str]
+) -> None:
+    now = text
+    for old, new in change:
+        now = now.replace(old, new)
+    found = [Difference(one.word, f"{one.name} of {path}", one.was, one.now).sentence for one in changes(path, text, now)]
+    assert len(found) == len(said)
+    assert all(one.startswith(sentence) for one, sentence in zip(found, said, strict=True)), found
+
+
+def test_rules_in_another_order_are_told_for_the_first_that_holds_counts() -> None:
+    first, second = "  - {name: a, when: x, then: stop}\n", "  - {name: b, when: y, then: stop}\n"
+    (found,) = changes("policies/d.yaml", "rules:\n" + first + second, "rules:\n" + second + first)
+    assert found == ("rule", "order", "a, b", "b, a")
 
 
 def test_a_contract_that_changed_says_whether_the_new_one_reads_the_old(tmp_path: Path) -> None:

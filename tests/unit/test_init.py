@@ -134,6 +134,17 @@ def test_a_column_that_gives_the_answer_away_is_pointed_at(tmp_path: Path) -> No
     assert list(make(Asked("p", tmp_path, tmp_path / "leak.csv", "churn"), lambda _: None).suspects) == ["paid_back"]
 
 
+def test_a_name_keeps_its_letters_a_count_is_bounded_by_whole_numbers_and_few_rows_are_all_watched(tmp_path: Path) -> None:
+    rows = [f"{at},{at % 7},{CHANCE.random() - 2},{'yes' if at % 7 > 3 else 'no'}" for at in range(300)]
+    (tmp_path / "names.csv").write_text("Straße Nr.,Vorschäden,dépense,churn\n" + "\n".join(rows))
+    made = make(Asked("p", tmp_path, tmp_path / "names.csv", "churn", rename=True), lambda _: None)
+    assert [one.name for one in made.design.columns] == ["strasse_nr", "vorschaden", "depense"]
+    written = (tmp_path / "p" / "rules" / "p.yaml").read_text()
+    assert "column: vorschaden, between: [0, 13]" in written
+    assert "column: depense, between: [-3" in written
+    assert "sample: 1," in (tmp_path / "p" / "flows" / "p.yaml").read_text()
+
+
 def test_ids_that_repeat_are_told_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "twice.csv"
     file.write_text("customer_id,x,t\na,1,y\nb,2,n\na,3,n\nc,4,y\n")
