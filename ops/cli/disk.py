@@ -20,7 +20,7 @@ def disk(flow: Annotated[str, typer.Argument(metavar="FLOW", help="The flow's na
 
       weft disk departure-delays --json
     """
-    from ops.flow.disk import disk_of
+    from ops.flow.disk import disk_of, sized
     from ops.stack import services
     from processors.flow.project import FolderProject
 
@@ -29,10 +29,6 @@ def disk(flow: Annotated[str, typer.Argument(metavar="FLOW", help="The flow's na
     if json:
         as_json([one.as_json() for one in found])
         return
-    rows = [(one.topic, one.kind, f"{one.records:,}", _size(one.bytes), _size(one.per_million), one.kept) for one in found]
+    rows = [(one.topic, one.kind, f"{one.records:,}", sized(one.bytes), sized(one.per_million), one.kept) for one in found]
     table(("topic", "is", "records", "on disk", "per million events", "kept"), rows)
-    say(f"all: {_size(sum(one.bytes for one in found))}; for a million events {_size(sum(one.per_million or 0 for one in found))}")
-
-
-def _size(size_bytes: int | None) -> str:
-    return "" if size_bytes is None else f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:,.1f} kB"
+    say(f"all: {sized(sum(one.bytes for one in found))}; for a million events {sized(sum(one.per_million or 0 for one in found))}")

@@ -78,7 +78,7 @@ def _say(made: Any, csv: Path | None) -> None:
     table(("column", "was", "type", "null", "is"), [_row(one) for one in told["columns"]])
     for one in told["columns"]:
         if one["doubt"]:
-            settled = f" Settle it with --form {one['header']}={one['say']}" if one["say"] else ""
+            settled = f" To settle it make the project anew with --form {one['header']}={one['say']}" if one["say"] else ""
             say(f"`{one['header']}` is taken as text: {one['doubt']}.{settled}", "yellow")
     if twice := made.design.repeated:
         say(f"{twice} No column is: an event is called by its position.", "yellow")

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from ops.cli.output import Json, as_json, bars, say, table, visible
+from ops.cli.times import span
 from ops.stack import downloads
 from ops.stack.local import PARTS, LocalStack, PartStatus
 from schemas.errors import UsageError
@@ -188,7 +189,7 @@ def _row(part: PartStatus) -> Sequence[object]:
     state = Text(part.state, style=COLOURS[part.state])
     running = part.pid is not None
     memory = f"{part.memory_bytes / 1e6:.0f} MB" if running else ""
-    return part.name, state, next(iter(part.addresses.values())), memory, f"{part.up_s:.0f} s" if running else "", part.pid or ""
+    return part.name, state, next(iter(part.addresses.values())), memory, span(part.up_s) if running else "", part.pid or ""
 
 
 def _print_last(log: Path, lines: int) -> int:

@@ -87,3 +87,8 @@ async def disk_of(kafka: KafkaSettings, project: FolderProject, flow: str) -> Se
 async def _extents(reader: KafkaReader, topic: Topic) -> Extents:
     found = [await reader.extent(Source(topic.name, partition)) for partition in range(topic.partitions)]
     return Extents(sum(one.low for one in found), sum(one.high for one in found))
+
+
+def sized(size_bytes: int | None) -> str:
+    """For a person; empty where nobody knows."""
+    return "" if size_bytes is None else f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:,.1f} kB"

@@ -20,7 +20,7 @@ TOML = """\
 # The settings of this project; the environment (WEFT_...) comes first. That this file is here makes the folder one of Weft's.
 serve = "in-process"   # the models answer inside the worker; without this line Ray Serve hosts them, which takes half a minute to start
 """
-IGNORE = ".weft/\n__pycache__/\n*.db\n"
+IGNORE = ".weft/\n__pycache__/\n*.db\n*-report.html\n"
 
 
 def flow(design: Design, border: Border) -> str:

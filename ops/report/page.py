@@ -7,6 +7,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ops.flow.disk import sized
 from ops.report import plots
 from ops.report.gather import Figures
 from ops.report.inshort import Line, in_short
@@ -25,6 +26,7 @@ def page(figures: Figures) -> str:
         "moment": moment,
         "span": span,
         "percent": percent,
+        "sized": sized,
         "heat": heat,
         "short": short,
         "tenths": tenths,

@@ -132,7 +132,7 @@ def test_a_doubt_is_printed_with_the_option_that_settles_it(
     assert run(asked) == 0
     said = capsys.readouterr().out
     assert "`reported` is taken as text: `01/01/2024` may be dd/mm/yyyy or mm/dd/yyyy" in said
-    assert "Settle it with --form reported=dd/mm/yyyy" in said
+    assert "To settle it make the project anew with --form reported=dd/mm/yyyy" in said
     assert "double 1.234,5" in said
     asked[1] = "others"
     assert run([*asked, "--form", "reported=mm/dd/yyyy", "--json"]) == 0
