@@ -63,6 +63,8 @@ def diff(sides: Sides, json: Json = False) -> int:
         say(f"  {one.sentence}")
     if not found:
         say("  nothing differs")
+    elif not any(one.about == "version" for one in found):
+        say("The version is the same. A new behaviour is a new version: raise `version` before it is applied.", "yellow")
     return Exit.DONE
 
 

@@ -34,6 +34,40 @@ def test_a_command_that_is_not_there_does_not_parse() -> None:
             parsed(words)
 
 
+def on_pages() -> list[tuple[str, list[list[str]]]]:
+    """Of each block of each page the commands of weft, whatever else stands on their lines."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"^```(?:sh)?\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+            lines = [part for line in block.splitlines() for part in re.split(r"&&|\|\|?|[<>]", line.partition(" # ")[0])]
+            words = [shlex.split(part)[1:] for line in lines if (part := line.strip().removeprefix("$ ")).startswith("weft ")]
+            found.append((page.name, words))
+    return found
+
+
+def test_every_command_on_every_page_parses() -> None:
+    wrong = []
+    for page, block in on_pages():
+        for words in block:
+            try:
+                parsed(words)
+            except (typer.TyperException, typer.Exit) as error:
+                wrong.append(f"{page}: weft {' '.join(words)}: {error}")
+    assert not wrong, "\n".join(wrong)
+    assert sum(len(block) for _, block in on_pages()) > 100
+
+
+def test_no_page_sends_events_to_a_flow_that_it_has_not_applied() -> None:
+    for page, block in on_pages():
+        applied: set[str] = set()
+        for words in block:
+            if "up" not in [one[0] for one in block if one]:
+                continue  # a page that shows a command alone
+            if words[:2] == ["flow", "apply"] or words[:1] == ["run"]:
+                applied.add(words[2 if words[0] == "flow" else 1])
+            assert words[:1] != ["produce"] or words[1] in applied, f"{page}: weft {' '.join(words)}"
+
+
 def parsed(words: list[str]) -> None:
     """Go down the groups to the command, as the command line does, and run nothing."""
     command: Any = typer.main.get_command(app)
