@@ -3,6 +3,7 @@
 from connectors.kafka.reach import look
 from connectors.kafka.settings import KafkaSettings
 from connectors.redis.settings import RedisSettings
+from ops.stack.kafka import Kafka
 from ops.stack.local import LocalStack
 from schemas.errors import UnreachableError
 from streams.settings import Settings, said
@@ -13,8 +14,11 @@ def kafka(settings: Settings, patient: bool = False) -> KafkaSettings:
     """The cluster, for a command that a person waits for; one that is `patient` waits for a broker that starts.
 
     Raises:
-        UnreachableError: nobody listens there. Of one that is patient its clients say so, later.
+        UnreachableError: no local stack was ever begun, or nobody listens there; to one that is patient its clients say that, later.
     """
+    if settings.bootstrap is None and not (settings.data_folder / Kafka.name).is_dir():
+        hint = "`weft up` starts one. Is this the project's folder? Else go into it, or put `--project DIR` before the command."
+        raise UnreachableError(f"there is no local stack in {settings.data_folder} yet", hint)
     found = settings.kafka_at(None if settings.bootstrap else LocalStack(settings).addresses()["bootstrap"])
     if not patient:
         look(found)

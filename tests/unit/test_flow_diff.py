@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.cli.main import run
 from ops.flow.diff import Difference, differences
 from ops.flow.rollback import below, told
 from ops.flow.sides import needs_applied, sides
@@ -144,6 +145,16 @@ def test_a_file_elsewhere_is_compared_as_if_it_were_the_projects_own(tmp_path: P
         sides(["small"], project, Applied())
     with pytest.raises(UsageError, match=r"small@9\.9\.9 was never applied"):
         sides(["small@9.9.9"], project, Applied())
+
+
+def test_a_version_that_was_not_raised_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small(tmp_path)
+    monkeypatch.setenv("WEFT_PROJECT", str(tmp_path))
+    flow = (tmp_path / "flows" / "small.yaml").read_text()
+    write(tmp_path, {"a.yaml": flow, "b.yaml": flow.replace("score > 0.8", "score > 0.7"), "c.yaml": flow.replace("1.0.0", "1.0.1")})
+    for other, raised in (("b.yaml", False), ("c.yaml", True), ("a.yaml", True)):
+        assert run(["flow", "diff", str(tmp_path / "a.yaml"), str(tmp_path / other)]) == 0
+        assert ("raise `version`" not in capsys.readouterr().out) is raised
 
 
 def test_the_version_below_is_by_number_not_by_text(tmp_path: Path) -> None:

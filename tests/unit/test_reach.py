@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,17 @@ def test_a_command_says_within_a_moment_that_the_stack_is_down(
 def test_who_is_patient_leaves_it_to_the_client_to_wait(refusing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEFT_BOOTSTRAP", refusing)
     assert services.kafka(load(), patient=True).bootstrap == refusing
+
+
+def test_where_no_stack_was_ever_begun_it_is_said_instead_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WEFT_PROJECT", str(tmp_path))
+    monkeypatch.delenv("WEFT_DATA", raising=False)
+    monkeypatch.delenv("WEFT_BOOTSTRAP", raising=False)
+    for command in ("lag", "run"):  # also one that is patient: nobody would come
+        assert run([command, "departure-delays"]) == Exit.UNREACHABLE
+        said = capsys.readouterr().err
+        assert f"there is no local stack in {tmp_path / '.weft'} yet" in said
+        assert "`weft up` starts one" in said
+    assert not (tmp_path / ".weft").exists()
