@@ -22,16 +22,19 @@ setup: $(INSTALLED) ## install everything into .venv (once; again only when the 
 
 $(INSTALLED): requirements.lock pyproject.toml | $(UV)
 	@echo "installing into .venv"
-	@"$(BIN)/python" -c 'import sys' >/dev/null 2>&1 || $(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+	@test -e "$@" && "$(BIN)/python" -c 'import sys' >/dev/null 2>&1 || $(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+	@rm -f "$@" # killed from here on, it begins anew: a package that is half there passes for installed
 	@$(UV) pip sync --quiet --python "$(BIN)/python" --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python "$(BIN)/python" --no-deps --editable .
+	@$(BIN)/python -m ops.stack.fetch
 	@touch "$@"
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install one, or say where it is with make PYTHON=..."; exit 1; }
 	@mkdir -p .tools/bin
 	@if uv --version >/dev/null 2>&1; then ln -sf "$$(command -v uv)" $(UV); \
-	else echo "installing uv into .tools" && "$(PYTHON)" -m venv .tools && .tools/bin/python -m pip install --quiet uv; fi
+	else echo "installing uv into .tools" && "$(PYTHON)" -m venv --clear .tools/venv && \
+	.tools/venv/bin/python -m pip install --quiet uv && ln -sf ../venv/bin/uv $(UV); fi # the link last: then it is whole
 
 lock: $(UV) ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	@$(UV) pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 --generate-hashes \
@@ -49,8 +52,8 @@ test: check ## check, then every test: what CI runs
 faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py
 
-demo: setup ## a year of real flights through the whole fabric, and the proof
-	@$(BIN)/weft demo
+demo: setup ## a year of real flights through the whole fabric, and the proof; DEMO="--limit 2000 --no-serve" for a short one
+	@$(BIN)/weft demo $(DEMO)
 
 bench-lane: setup ## one worker against a hand-written loop doing the same job
 	@$(BIN)/weft bench-lane

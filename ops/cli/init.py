@@ -1,6 +1,7 @@
 """`weft init`: make a project folder of one's own."""
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,7 +100,7 @@ def _say(made: Any, csv: Path | None) -> None:
         "weft up",
         f"weft flow apply {name}",
         f"weft run {name} --detach",
-        f"weft produce {name} --from {where}",
+        f"weft produce {name} --from {shlex.quote(str(where))}",
     ):
         say(f"  {line}")
     say(f"  weft results {name}\n\nREADME.md in it goes on from there.")

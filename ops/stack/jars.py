@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ KAFKA = "org.apache.kafka:kafka_2.13:4.1.2"
 LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3"  # resolved in a call of its own: its BOM would pull kafka-clients down
 HEADER = f"# group:artifact:version sha256 of each jar that runs {KAFKA}; written by `python -m ops.stack.jars`\n"
 FETCHES = 6
+DOWNLOADING = "download-"  # folders beside the jars
 TIMEOUT_S = 30
 
 
@@ -74,11 +76,13 @@ def fetch(cache: Path, progress: Progress, lock: Path = LOCK) -> Path:
         hint = "Set WEFT_CACHE to a folder that can be written to, or that was filled elsewhere."
         raise StackError(f"The broker's jars can't be kept in {folder}: {error.strerror}.", hint) from error
     with alone(folder.with_suffix(".lock")):  # two stacks must not fetch into one folder at once
+        for left in folder.glob(f"{DOWNLOADING}*"):  # by a fetch that was killed
+            shutil.rmtree(left, ignore_errors=True)
         wanted = missing(cache, lock)
         total = len(locked(lock))
         if wanted:
             progress("fetching the broker's jars", total - len(wanted), total)
-            with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as download, ThreadPoolExecutor(FETCHES) as pool:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=DOWNLOADING) as download, ThreadPoolExecutor(FETCHES) as pool:
                 fetches = [pool.submit(_fetch, jar, folder, Path(download)) for jar in wanted]
                 for done, future in enumerate(as_completed(fetches), start=total - len(wanted) + 1):
                     future.result()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -135,7 +136,8 @@ def _secrets(settings: Settings, found: Mapping[str, Said]) -> Iterator[Finding]
         file = Path(origin.file) if origin.file else settings.project_folder / TOML
         closed = not file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
         sentence = f"{file} is closed to other users" if closed else f"other users can read {file}"
-        yield Finding(one.name, closed, sentence, f"chmod 600 {file}" + ("" if origin.file else f", or say {one.name}_file there"))
+        hint = f"chmod 600 {shlex.quote(str(file))}" + ("" if origin.file else f", or say {one.name}_file there")
+        yield Finding(one.name, closed, sentence, hint)
 
 
 async def _reached(name: str, settings: Settings, reached: Any) -> Finding:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import shlex
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -121,7 +122,7 @@ class LogKey:
         except OSError as error:
             raise UsageError(f"The log key {path} can't be read: {error.strerror}.", "Make one with: weft audit keys --create") from error
         if mode & 0o077:
-            raise UsageError(f"Others may read the log key {path}.", f"Run: chmod 600 {path}")
+            raise UsageError(f"Others may read the log key {path}.", f"Run: chmod 600 {shlex.quote(str(path))}")
         try:
             private = load_pem_private_key(pem, None)
         except (ValueError, TypeError) as error:

@@ -4,14 +4,18 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ops.stack import jars
+from ops.stack.alone import alone
 from ops.stack.causes import why
 from ops.stack.kafka import Kafka, java
+from ops.stack.local import silent
 from ops.stack.part import Site
 from ops.stack.ports import FILE, assign, holder
 from ops.stack.services import named
@@ -20,6 +24,7 @@ from streams.settings import load
 from streams.slot import bindable
 
 NAMES = ("one", "two", "three")
+FOO = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # the digest of "foo"
 
 
 def test_ports_are_chosen_once_and_kept(tmp_path: Path) -> None:
@@ -59,8 +64,7 @@ def test_every_jar_is_locked_by_coordinates_and_digest() -> None:
 
 def test_a_changed_jar_counts_as_missing(tmp_path: Path) -> None:
     lock = tmp_path / "some.lock"
-    digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of "foo"
-    lock.write_text(f"# comment\ng:a:1 {digest}\n")
+    lock.write_text(f"# comment\ng:a:1 {FOO}\n")
     folder = jars.folder_of(tmp_path, lock)
     folder.mkdir(parents=True)
     assert len(jars.missing(tmp_path, lock)) == 1
@@ -68,6 +72,20 @@ def test_a_changed_jar_counts_as_missing(tmp_path: Path) -> None:
     assert jars.missing(tmp_path, lock) == []
     (folder / "a-1.jar").write_text("fou")
     assert [jar.coordinates for jar in jars.missing(tmp_path, lock)] == ["g:a:1"]
+
+
+def test_what_a_killed_fetch_left_beside_the_jars_is_deleted_by_the_next_one(tmp_path: Path) -> None:
+    lock = tmp_path / "some.lock"
+    lock.write_text(f"g:a:1 {FOO}\n")
+    folder = jars.folder_of(tmp_path, lock)
+    (folder / "download-x" / "part").mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        with alone(folder.with_suffix(".lock")):
+            fetched = pool.submit(jars.fetch, tmp_path, silent, lock)
+            time.sleep(0.2)
+            (folder / "a-1.jar").write_text("foo")  # by whoever fetched first
+        assert fetched.result(10) == folder
+    assert [file.name for file in folder.iterdir()] == ["a-1.jar"]
 
 
 def site(folder: Path, java: str | None = None) -> Site:
