@@ -93,8 +93,8 @@ class Settings(BaseSettings):
     @classmethod
     def _nobody(cls, url: str | None, info: ValidationInfo) -> str | None:
         """An address is shown and logged: users and passwords have settings of their own."""
-        if url and "@" in url:
-            raise ValueError(f"no user and no password may stand in the URL; say {NOT_IN_URL[info.field_name or '']}")
+        if url and set("@?") & set(url):
+            raise ValueError(f"no user, no password and no query may stand in the URL; say {NOT_IN_URL[info.field_name or '']}")
         return url
 
     @model_validator(mode="after")

@@ -25,7 +25,8 @@ def server(text: str) -> str:
     plain = host if named == host else ""
     wrong = not named or ":" in plain or any(character in named for character in "/@,; \t") or not (port.isascii() and port.isdigit())
     if wrong or not 0 < int(port) < 65536:
-        raise ValueError(f"{text.strip()!r} is no address; it looks like host:port, or [::1]:port")
+        named = "it" if "@" in text else repr(text.strip())  # whoever writes a user there may write a password
+        raise ValueError(f"{named} is no address; it looks like host:port, or [::1]:port")
     return f"{host}:{port}"
 
 

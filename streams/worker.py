@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
+from connectors.kafka.others import CLIENT_ID, Client
 from connectors.kafka.settings import KafkaSettings
 from processors.flow.bundle import CONTROL_TOPIC
 from processors.light import keep_pandas_out
@@ -36,6 +37,7 @@ from streams.wiring import Fabric, fabric
 from streams.work import Work
 
 _AGENTS_S = 5.0
+_REQUEST_S = 90.0  # unless somebody says otherwise; Faust's own
 
 
 class Works(faust.Channel[Work]):
@@ -91,6 +93,7 @@ def _app(parts: Fabric, group: str) -> faust.App:
         group,
         broker=brokers,
         broker_credentials=_credentials(parts.kafka),
+        **passed(parts.kafka.client),
         datadir=str(parts.slot.faust_folder),
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -101,6 +104,28 @@ def _app(parts: Fabric, group: str) -> faust.App:
         web_host="127.0.0.1",
         web_port=parts.slot.web_port(),
     )
+
+
+_THEIRS: Mapping[str, tuple[Sequence[str], int]] = {
+    "socket.timeout.ms": (("broker_request_timeout", "producer_request_timeout"), 1000),
+    "session.timeout.ms": (("broker_session_timeout",), 1000),
+    "heartbeat.interval.ms": (("broker_heartbeat_interval",), 1000),
+    "max.poll.interval.ms": (("broker_max_poll_interval",), 1000),
+    "metadata.max.age.ms": (("consumer_metadata_max_age_ms", "producer_metadata_max_age_ms"), 1),
+    "connections.max.idle.ms": (("consumer_connections_max_idle_ms", "producer_connections_max_idle_ms"), 1),
+}
+"""What Faust calls the times of librdkafka, and how many milliseconds its unit has."""
+
+
+def passed(client: Client) -> Mapping[str, Any]:
+    """What is passed through to librdkafka, as settings of Faust's own client."""
+    found: dict[str, Any] = {"broker_client_id": str(client[CLIENT_ID])} if CLIENT_ID in client else {}
+    for name, (theirs, unit) in _THEIRS.items():
+        if name in client:
+            found.update(dict.fromkeys(theirs, int(client[name]) if unit == 1 else int(client[name]) / unit))
+    if (session_s := found.get("broker_session_timeout", 0.0)) > found.get("broker_request_timeout", _REQUEST_S):
+        found["broker_request_timeout"] = session_s  # else Faust refuses both
+    return found
 
 
 def _credentials(kafka: KafkaSettings) -> Any:

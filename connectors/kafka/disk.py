@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Int64, Schema, String
 
+from connectors.kafka.others import CLIENT_ID
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import KafkaSettings
 from schemas.errors import FailedError
@@ -66,6 +67,7 @@ async def bytes_on_disk(settings: KafkaSettings, partitions: Mapping[str, int]) 
     security = settings.security
     client = AIOKafkaClient(
         bootstrap_servers=settings.bootstrap.split(","),
+        client_id=str(settings.client.get(CLIENT_ID, "weft")),
         request_timeout_ms=int(settings.reach_s * 1000),
         security_protocol=security.protocol,
         ssl_context=settings.tls(),

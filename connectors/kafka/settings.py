@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from connectors.kafka.others import obey
 from schemas.errors import UsageError
 
 Conf = dict[str, str | int | float | bool]
@@ -82,12 +83,12 @@ class KafkaSettings:
             named = f"{security.certificate} with {security.key}"
             if security.certificate:
                 context.load_cert_chain(security.certificate, security.key, security.key_password)
+            named = "what kafka.client says"
+            obey(context, self.client)
         except OSError as error:  # also what is no certificate, or of another key
             raise UsageError(
                 f"TLS to Kafka can't use {named}: {error.strerror or error}", "Certificates and keys are PEM files."
             ) from error
-        if self.client.get("ssl.endpoint.identification.algorithm") == "none":
-            context.check_hostname = False
         return context
 
     def _common(self) -> Conf:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from schemas.errors import UsageError
 
@@ -38,7 +38,7 @@ def checked_url(url: str) -> str:
     """The URL, as it is.
 
     Raises:
-        UsageError: it is none of a Redis server. The sentence does not repeat it: a password may stand in it.
+        UsageError: it is none of a Redis server, or its query says who we are. It is not repeated: a password may stand in it.
     """
     try:
         parts = urlsplit(url)
@@ -47,4 +47,6 @@ def checked_url(url: str) -> str:
         good = None
     if not good and not url.startswith("unix://"):
         raise UsageError("this is no URL of a Redis server", "it looks like redis://host:6379/0, or rediss://host:6380/0 for TLS")
+    if any("password" in name or "username" in name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)):
+        raise UsageError("a user or password stands behind the ? of the URL of Redis", "say redis.user and redis.password_file")
     return url

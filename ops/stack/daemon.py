@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 from ops.stack import launch
+from streams.settings import Settings
+from streams.sources import known
 
 MARK = "WEFT_PART"
 CLOCK_TOLERANCE_S = 2.0  # a process's time of creation is computed from the boot time, which wanders
@@ -25,6 +27,12 @@ def recorded(file: Path) -> psutil.Process | None:
         if abs(process.create_time() - record["created"]) < CLOCK_TOLERANCE_S and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
+
+
+def _without_secrets(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """What a part of the local stack inherits: it needs nobody's password, and may run what others wrote."""
+    secret = {variable for one in known(Settings) if one.secret for variable in one.variables} | {"WEFT_REDIS", "WEFT_REDIS_URL"}
+    return {name: value for name, value in environ.items() if name not in secret and not name.startswith("WEFT_KAFKA_CLIENT_")}
 
 
 class Daemon:
@@ -50,7 +58,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {}), MARK: str(self.folder)},
+                env={**_without_secrets(os.environ), **(env or {}), MARK: str(self.folder)},
                 cwd=self.folder,
                 start_new_session=True,
             )

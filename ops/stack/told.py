@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from connectors.kafka.admin import KafkaAdmin
+from connectors.kafka.others import unheard
 from connectors.kafka.reach import heard
 from connectors.redis.lookup import RedisLookup
 from ops.doctor import Finding
@@ -33,7 +34,9 @@ OWN = frozenset({"WEFT_PART"})
 LOCAL: Mapping[str, str] = {"kafka.bootstrap": "bootstrap", "redis.url": "redis", "serve.address": "serve"}
 FOLDERS: Mapping[str, str] = {"project": "project_folder", "data": "data_folder", "cache": "cache_folder", "log_key": "log_key_file"}
 _IN_URL = re.compile(r"(?<=://).*@", re.DOTALL)  # to the last @: a password may have one, or a /, in it
-_SECRET_NAME = re.compile(r"password|secret|token|assertion|jaas|\bpem\b|key\.data")  # of the client's settings
+_SECRET_NAME = re.compile(
+    r"password|passphrase|secret|token|assertion|jaas|oauthbearer\.config|\bpem\b|key\.data"
+)  # of the client's settings
 _REACH_S = 5.0
 
 
@@ -111,6 +114,8 @@ def examine(settings: Settings, reach: bool) -> Iterator[Finding]:
     found = said(settings.project_folder)
     yield Finding("settings", True, f"{len(found)} are said in the environment and {settings.project_folder / TOML}; the rest is default")
     yield from _secrets(settings, found)
+    if alone := unheard(settings.kafka.client):
+        yield Finding("kafka.client", True, f"{', '.join(alone)}: all clients hear it but Faust's (of the control topic) and weft disk's")
     for name, check in (("kafka", partial(services.kafka, patient=not reach)), ("redis", services.redis), ("serve", _serve)):
         if not reach and not getattr(settings, ELSEWHERE[name]):
             yield Finding(name, True, "the local stack's is used")

@@ -99,10 +99,10 @@ def test_every_setting_tells_its_line_its_variable_or_that_nobody_said_it(tmp_pa
         ("log_name = ", "can't be read", "must be TOML"),
         (
             f'registry = "https://me:{SECRET}/@r"',
-            "registry is wrong: no user and no password may stand in the URL; say registry_auth",
+            "registry is wrong: no user, no password and no query may stand in the URL; say registry_auth",
             "line 1",
         ),
-        (f'trace_endpoint = "http://me:{SECRET}@c"', "trace_endpoint is wrong: no user and no password may", "line 1"),
+        (f'trace_endpoint = "http://me:{SECRET}@c"', "trace_endpoint is wrong: no user, no password and no query may", "line 1"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_line_and_what_may_have_been_meant(tmp_path: Path, toml: str, sentence: str, hint: str) -> None:
@@ -145,9 +145,27 @@ def test_a_file_of_settings_that_somebody_else_could_have_written_is_refused(
 def test_no_part_of_a_password_in_a_url_is_shown(tmp_path: Path) -> None:
     rows = {row.name: row.value for row in told(load(project(tmp_path, 'redis = "redis://:p@ss/w@rd@h:1"')), {})}
     assert rows["redis.url"] == "redis://***@h:1"
+    named = '[kafka.client]\n"sasl.oauthbearer.config" = "scope=open-sesame"'
+    assert "open-sesame" not in str(list(told(load(project(tmp_path, named)), {})))
     shown = repr(load(project(tmp_path, 'registry = "https://r"\ntrace_endpoint = "http://c"')))
     assert "https://r" not in shown
     assert "http://c" not in shown
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        'bootstrap = "me:open-sesame@k:1"',
+        'serve = "me:open-sesame@m:1"',
+        'redis = "redis://r:1/0?password=open-sesame"',
+        'registry = "https://r?key=open-sesame"',
+        'trace_endpoint = "http://c?api-key=open-sesame"',
+    ],
+)
+def test_who_writes_a_password_where_none_belongs_is_told_without_it(tmp_path: Path, toml: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(project(tmp_path, toml))
+    assert "open-sesame" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__!r}"
 
 
 def test_a_wrong_variable_is_named(tmp_path: Path, environment: pytest.MonkeyPatch) -> None:

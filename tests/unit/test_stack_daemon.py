@@ -102,3 +102,17 @@ def test_a_broken_pid_file_means_that_nothing_runs(daemon: Daemon) -> None:
     daemon.folder.mkdir(parents=True)
     daemon.pid_file.write_text("{")
     assert daemon.process() is None
+
+
+def test_what_is_started_inherits_no_password(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "KAFKA_PASSWORD",
+        "KAFKA_KEY_PASSWORD_FILE",
+        "REGISTRY_AUTH",
+        "REDIS",
+        "KAFKA_CLIENT_SASL_OAUTHBEARER_CLIENT_SECRET",
+        "LOG_NAME",
+    ):
+        monkeypatch.setenv(f"WEFT_{name}", "open-sesame")
+    environ = start(daemon, "import time; print('up', flush=True); time.sleep(300)", "up").environ()
+    assert [name for name, value in environ.items() if value == "open-sesame"] == ["WEFT_LOG_NAME"]
