@@ -140,7 +140,7 @@ def check(
         return
     say("proven: the log's owner signed a history that holds this decision", "green")
     say(f"{sentence(leaf)}.\n", "bold")
-    table(("field", "value"), [(name, _plain(item)) for name, item in rows if item != ""])
+    table(("field", "value"), [(name, item) for name, item in rows if item != ""])
     say("\nInput, output and details are digests: compare the records that you have with them (docs/ledger.md).", "dim")
     say("A checkpoint carries no time, so that two signatures of one head are equal: `weft explain` says when it was written.", "dim")
 
@@ -159,10 +159,6 @@ def sentence(leaf: Leaf) -> str:
     why = ", ".join(part for part in (leaf.reason, leaf.rule and f"rule {leaf.rule}") if part)
     model = f"; {leaf.model} answered{', in place of the model that was meant' if leaf.degraded else ''}" if leaf.model else ""
     return f"{leaf.event_id} {ended}{f' ({why})' if why else ''}, decided by {leaf.flow}{model}"
-
-
-def _plain(item: object) -> object:
-    return {True: "yes", False: "no"}[item] if isinstance(item, bool) else item
 
 
 def _told(leaf: Leaf, head: Head) -> list[tuple[str, object]]:

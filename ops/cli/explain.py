@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ops.cli.output import Json, as_json, console, say, table, visible
+from ops.cli.output import Json, as_json, console, say, table, visible, worded
 from ops.cli.times import when
 from schemas.vocabulary import Exit
 from streams.settings import load
@@ -103,4 +103,4 @@ def _caused(cause: Mapping[str, Any]) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else visible(str(value), one_line=True)
+    return f"{value:.4g}" if isinstance(value, float) else visible(worded(value), one_line=True)

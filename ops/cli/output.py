@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
@@ -67,6 +68,17 @@ def console(stderr: bool = False) -> Console:
     return made
 
 
+def worded(value: object) -> str:
+    """One value for a person: null, true and false as in JSON, moments as in ISO 8601."""
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case datetime():
+            return value.isoformat().removesuffix("+00:00") + ("Z" if value.utcoffset() == timedelta() else "")
+        case _:
+            return str(value)
+
+
 def say(sentence: str, style: str = "") -> None:
     """One line for a person, as it is: no markup in it is read."""
     console().print(Text(visible(sentence), style=style))
@@ -97,7 +109,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for column in columns:
         drawn.add_column(column)
     for row in rows:
-        drawn.add_row(*(cell if isinstance(cell, Text) else Text(visible(str(cell))) for cell in row))
+        drawn.add_row(*(cell if isinstance(cell, Text) else Text(visible(worded(cell))) for cell in row))
     console().print(drawn)
 
 

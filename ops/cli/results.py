@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ops.cli.output import Json, console, json_text, visible
+from ops.cli.output import Json, console, json_text, visible, worded
 from schemas.vocabulary import Exit
 from streams.settings import load
 
@@ -62,4 +62,4 @@ def _print(told: Mapping[str, Any]) -> None:
 
 
 def _short(item: object) -> str:
-    return f"{item:.3f}" if isinstance(item, float) else visible(str(item), one_line=True)
+    return f"{item:.3f}" if isinstance(item, float) else visible(worded(item), one_line=True)

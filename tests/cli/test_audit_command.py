@@ -30,7 +30,7 @@ def test_a_receipt_is_checked_offline(folder: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().out
     assert "proven" in said
     assert "event-flights/0/13 ended as result, decided by delays@1.0.0; arrival-delay@1 answered." in said
-    assert "degraded    no" in said
+    assert "degraded    false" in said
     assert "reason" not in said  # there is none
     assert run(["audit", "check", file, "--key", str(folder / "log.vkeys"), "--json"]) == Exit.DONE
     told = json.loads(capsys.readouterr().out)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from ops.cli.output import as_json, complain, console, say, table, visible
+from ops.cli.output import as_json, complain, console, say, table, visible, worded
 from schemas.errors import WeftError
 
 TITLE = "\x1b]0;mine\x07"
@@ -25,6 +26,25 @@ WAYS: list[Callable[[str], None]] = [
     lambda text: console().print(Text.assemble((text, "bold"))),
     as_json,
 ]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (1, "1"),
+        (0.5, "0.5"),
+        ("None", "None"),
+        (datetime(2024, 2, 1, 12, tzinfo=UTC), "2024-02-01T12:00:00Z"),
+        (datetime(2024, 2, 1, 12), "2024-02-01T12:00:00"),
+        (date(2024, 2, 1), "2024-02-01"),
+        ([None], "[None]"),
+    ],
+)
+def test_values_are_worded_as_in_json(value: object, said: str) -> None:
+    assert worded(value) == said
 
 
 @pytest.mark.parametrize("way", WAYS)
