@@ -53,7 +53,7 @@ def look(settings: KafkaSettings, within_s: float = _REFUSED_S) -> None:
 def _address(told: str) -> tuple[str, int]:
     """Host and port as the client reads them: `host`, `host:port`, `[::1]:port`, each behind `protocol://` or not."""
     host, _, port = told.rpartition("://")[2].rpartition(":")
-    return (host.strip("[]"), int(port)) if host and port.isdigit() else (told.rpartition("://")[2].strip("[]"), _PORT)
+    return (host.strip("[]"), int(port)) if host and port.isdecimal() else (told.rpartition("://")[2].strip("[]"), _PORT)
 
 
 def _refuses(address: tuple[str, int]) -> bool:

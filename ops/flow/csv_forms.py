@@ -46,8 +46,9 @@ def _dates(form: str) -> Standard:
         if (found := pattern.fullmatch(cell)) is None:
             raise ValueError(f"`{cell}` is no date like {form}")
         part = dict(zip(order, found.groups(), strict=False))
-        clock = f" {found[4].zfill(len(found[4]) + (found[4][1] == ':'))}" if found[4] else ""
-        return f"{part['yyyy']}-{part['mm']:0>2}-{part['dd']:0>2}{clock}"
+        day = f"{part['yyyy']}-{part['mm']:0>2}-{part['dd']:0>2}"
+        clock = found[4]
+        return day if clock is None else f"{day} {'0' if clock[1] == ':' else ''}{clock}"
 
     return standard
 
@@ -112,7 +113,8 @@ def seen(cells: Sequence[str], said: str = "") -> Seen:
 def _nearly(cells: Sequence[str], there: Collection[str]) -> Seen:
     """A column that a few cells keep from being more than text."""
     for form in (DATE, PLAIN, *FORMS):
-        if others := _others(form, there):
+        others = _others(form, there)
+        if others and not any(_PADDED.match(cell) for cell in others):  # numbers among which some are codes are codes
             count, first = sum(cell in others for cell in cells), next(cell for cell in cells if cell in others)
             return Seen("", f"all but {count} of its cells are like {form}: `{first}` is not")
     return Seen()

@@ -99,4 +99,6 @@ def _histogram(column: Mapping[str, Any]) -> Told:
 
 
 def _plain(part: Mapping[str, Any], but: tuple[str, ...]) -> dict[str, str]:
-    return {word: value if isinstance(value, str) else json.dumps(value) for word, value in part.items() if word not in but}
+    return {
+        word: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for word, value in part.items() if word not in but
+    }

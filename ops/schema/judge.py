@@ -64,8 +64,8 @@ def judge(name: str, contracts: Contracts, older: Versions, mode: Mode, transiti
 
 
 def _lost(versions: Sequence[Version], new: Contract) -> list[str]:
-    """What breaks no reader, and yet is not read any more."""
-    found = {one.path: (one.was, label) for label, old in versions for one in renames(old, new) if one.default}
+    """What breaks no reader, and yet is not read any more; of several versions the newest is named."""
+    found = {one.path: (one.was, label) for label, old in reversed(versions) for one in renames(old, new) if one.default}
     return [
         f"`{was}` is gone and `{path}` is new, with a default: what {label} wrote as `{was}` is read as that default. "
         f"If it is that field renamed, {_alias(path, was)}"

@@ -60,6 +60,7 @@ def test_a_few_cells_that_keep_a_column_from_being_more_than_text_are_named() ->
     days = [f"{day:02}.03.2024" for day in range(1, 31)]
     assert seen([*days, "unknown", "unknown"]).doubt == "all but 2 of its cells are like dd.mm.yyyy: `unknown` is not"
     assert seen(["a", "b", "1"]) == Seen()
+    assert seen([*(str(number) for number in range(10, 40)), "007"]) == Seen()  # codes
 
 
 def test_init_and_produce_read_a_file_with_semicolons_and_commas_alike(tmp_path: Path) -> None:
