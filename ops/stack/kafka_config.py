@@ -1,4 +1,6 @@
-"""The embedded broker's settings, as templates of `str.format`."""
+"""The embedded broker's settings, as templates of `str.format`, and as its properties files want them."""
+
+import json
 
 SERVER = """\
 # Written at every start.
@@ -54,3 +56,8 @@ appender.file.policies.size.size=10MB
 appender.file.strategy.type=DefaultRolloverStrategy
 appender.file.strategy.max=3
 """
+
+
+def properties(text: str) -> str:
+    """The text as it stands in a Java properties file, which Java reads as Latin-1: a letter beyond ASCII would name another folder."""
+    return "".join(one if one.isascii() else json.dumps(one).strip('"') for one in text)  # JSON escapes as Java does

@@ -69,8 +69,8 @@ class LocalStack:
         for name in only:
             if name not in PARTS:
                 raise UsageError(f"The stack has no part {name!r}.", f"Its parts are: {', '.join(PARTS)}.")
-        if any(character in str(self.folder) for character in ',"\n{}'):
-            raise UsageError(f"The data folder can't be {self.folder}.", "Choose a path without commas, quotes and braces.")
+        if any(character in str(self.folder) for character in ',"\n{}\\'):
+            raise UsageError(f"The data folder can't be {self.folder}.", "Choose a path without commas, quotes, braces and backslashes.")
         self._claim()
         names = [name for make in PARTS.values() for name in make.port_names]
         settings = self._settings

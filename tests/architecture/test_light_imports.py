@@ -1,8 +1,8 @@
 """What must start quickly imports little: the worker, and the command line's help."""
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +37,12 @@ def test_a_worker_imports_nothing_heavy() -> None:
 
 
 def test_help_takes_less_than_0_3_s() -> None:
+    """Of a processor: how long one waits for that is the other work's doing."""
+
     def took() -> float:
-        began = time.perf_counter()
+        before = os.times()
         subprocess.run([Path(sys.executable).with_name("weft"), "--help"], check=True, capture_output=True)
-        return time.perf_counter() - began
+        after = os.times()
+        return after.children_user - before.children_user + after.children_system - before.children_system
 
     assert min(took() for _ in range(TRIES)) < HELP_S

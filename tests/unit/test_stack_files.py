@@ -15,6 +15,7 @@ from ops.stack import jars
 from ops.stack.alone import alone
 from ops.stack.causes import why
 from ops.stack.kafka import Kafka, java
+from ops.stack.kafka_config import properties
 from ops.stack.local import silent
 from ops.stack.part import Site
 from ops.stack.ports import FILE, assign, holder
@@ -86,6 +87,10 @@ def test_what_a_killed_fetch_left_beside_the_jars_is_deleted_by_the_next_one(tmp
             (folder / "a-1.jar").write_text("foo")  # by whoever fetched first
         assert fetched.result(10) == folder
     assert [file.name for file in folder.iterdir()] == ["a-1.jar"]
+
+
+def test_letters_beyond_ascii_are_escaped_as_java_reads_its_properties() -> None:
+    assert properties("log.dirs=/a b/für 😀") == r"log.dirs=/a b/f\u00fcr \ud83d\ude00"
 
 
 def site(folder: Path, java: str | None = None) -> Site:
