@@ -31,7 +31,8 @@ def init(
 
     With --csv types, nulls, id, time and categories are taken from your rows, and the model is trained on them; else on some flights.
 
-    Dates may be 2024-01-31, 31.01.2024, 31/01/2024, 01/31/2024, 2024/01/31; numbers 1234.5, 1.234,5 and 1,234.5: each column in one form.
+    Dates may be 2024-01-31, 31.01.2024, 31/01/2024, 01/31/2024 (also with -), 2024/01/31, numbers 1234.5, 1.234,5, 1,234.5: each column
+    in one form.
 
     Examples:
 

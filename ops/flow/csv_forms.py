@@ -20,6 +20,7 @@ NO_VALUE = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL"})
 _CLOCK = r"(?:[T ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?))?"
 _PADDED = re.compile(r"[-+]?0\d")  # a code, like 00123
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}")  # or one and some thousandths
+_LIKE_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1(\d{2}|\d{4})([T ].*)?")  # with two digits of the year, a clock with AM, ...
 _MOST = 0.9  # of a column's different cells: then the others are worth a word
 
 Standard = Callable[[str], str]
@@ -65,8 +66,9 @@ def _numbers(form: str) -> Standard:
     return standard
 
 
+DATES = ("dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy", "yyyy/mm/dd", "dd-mm-yyyy", "mm-dd-yyyy")
 FORMS: Mapping[str, Standard] = {
-    **{form: _dates(form) for form in ("dd.mm.yyyy", "dd/mm/yyyy", "mm/dd/yyyy", "yyyy/mm/dd")},
+    **{form: _dates(form) for form in DATES},
     **{form: _numbers(form) for form in ("1.234,5", "1,234.5")},
 }
 SAID = (*FORMS, DATE, PLAIN, TEXT)
@@ -107,6 +109,9 @@ def seen(cells: Sequence[str], said: str = "") -> Seen:
     if fitting:
         doubt = f"`{next(cell for cell in cells if cell in there)}` may be {' or '.join(fitting)}, and no cell of the column decides which"
         return Seen("", doubt, fitting[0])
+    if all(_LIKE_DATE.fullmatch(cell) for cell in there):
+        first = next(cell for cell in cells if cell in there)
+        return Seen("", f"`{first}` looks like a date, and is in none of the forms that are read: {DATE}, {', '.join(DATES)}")
     return _nearly(cells, there)
 
 

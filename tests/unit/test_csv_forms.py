@@ -34,6 +34,7 @@ def by_name(made: Design) -> dict[str, Column]:
         (["01/02/2024", "13/02/2024"], "dd/mm/yyyy"),
         (["01/02/2024", "01/13/2024 23:59:59"], "mm/dd/yyyy"),
         (["2024/02/01", "NA"], "yyyy/mm/dd"),
+        (["28-02-2024", "01-02-2024"], "dd-mm-yyyy"),
         (["12,5", "1.234,50", "-3", "7"], "1.234,5"),
         (["1.234.567", "12"], "1.234,5"),
         (["1,234.50", "2"], "1,234.5"),
@@ -54,6 +55,11 @@ def test_what_no_cell_decides_is_said_with_what_would_settle_it() -> None:
     )
     assert seen(["1,234", "5,678"]).say == "1.234,5"
     assert seen(["01/02/2024"], "mm/dd/yyyy") == Seen("mm/dd/yyyy")
+
+
+@pytest.mark.parametrize("cell", ["01.02.24", "1/31/2024 3:15 PM", "31.02.2024"])
+def test_what_looks_like_a_date_and_can_not_be_read_is_said(cell: str) -> None:
+    assert seen([cell]).doubt.startswith(f"`{cell}` looks like a date, and is in none of the forms that are read: yyyy-mm-dd, dd.mm.yyyy")
 
 
 def test_a_few_cells_that_keep_a_column_from_being_more_than_text_are_named() -> None:
