@@ -23,6 +23,10 @@ DELIMITERS = ",;\t|"
 COLUMN = "column"
 """A field's word for the column that it is filled from, where that is named otherwise."""
 
+MOST_BYTES = 256 << 20  # all of it is held, as cells: ten times as much
+MOST_COLUMNS = 2_000
+_HEADER_CHARACTERS = 1_000_000
+
 csv.field_size_limit(16 * 1024 * 1024)
 
 
@@ -122,6 +126,10 @@ def _delimiter(header: str) -> str:
 
 def _text(path: Path) -> str:
     try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise UsageError(
+                f"{path} has {size >> 20:,} MiB, and at most {MOST_BYTES >> 20} can be", "Cut it: head -n 100000 FILE > part.csv"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from error
@@ -141,6 +149,8 @@ def _text(path: Path) -> str:
 
 def _first_line(path: Path, text: str) -> str:
     found = next((line for line in io.StringIO(text) if line.strip()), "")
+    if len(found) > _HEADER_CHARACTERS:
+        raise UsageError(f"{path}: the first line has {len(found):,} characters, which is no header", "Write the columns' names into it.")
     if not any(delimiter in found for delimiter in DELIMITERS):
         raise UsageError(f"{path} has one column only: `{found.strip()[:60]}`", "Separate cells with commas, semicolons or tabs.")
     return found
@@ -148,6 +158,10 @@ def _first_line(path: Path, text: str) -> str:
 
 def _header(path: Path, line: int, cells: Sequence[str]) -> tuple[str, ...]:
     names = tuple(cell.strip() for cell in cells)
+    if len(names) > MOST_COLUMNS:
+        raise UsageError(
+            f"{path}:{line}: there are {len(names):,} columns, and at most {MOST_COLUMNS:,} can be", "Leave out what tells little."
+        )
     for at, name in enumerate(names, 1):
         if not name:
             raise UsageError(f"{path}:{line}: column {at} has no name", "Give every column a name in the first line.")

@@ -94,6 +94,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "taken names": (b"score,b,churn\n1,2,yes\n3,4,no\n", "names that the flow's own columns have: `score`"),
     "ragged": (b"a,b,churn\n1,2,yes\n3,no\n", ":3: this row has 2 cells, the header 3"),
     "an open quote": (b'a,b,churn\n1,"2,yes\n', "this is no CSV"),
+    "a line without end": (b"a" * 2_000_000 + b",churn\n1,yes\n", "which is no header"),
+    "columns without end": (b",".join(b"c%d" % at for at in range(10_000)) + b"\n" + b"1," * 9_999 + b"1\n", "10,000 columns"),
     "null bytes": (b"a,b\0,churn\n1,2,yes\n", "is no text"),
     "one column": (b"churn\nyes\nno\n", "has one column only"),
     "nothing to learn from": (b"a,b,churn\n1,x,yes\n1,x,no\n", "no column of the file can be learnt from"),
