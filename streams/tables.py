@@ -68,7 +68,7 @@ class KafkaTable(_Table):
     certificate: Path | None = Field(default=None, description="PEM file of the client's own certificate, for mutual TLS")
     key: Path | None = Field(default=None, description="PEM file of that certificate's key")
     key_password: SecretStr | None = Field(default=None, description="what that file is encrypted with")
-    client: dict[str, Scalar] = Field(default_factory=dict, description="any other setting of librdkafka, by its own name")
+    client: dict[str, Scalar] = Field(default_factory=dict, repr=False, description="any other setting of librdkafka, by its own name")
 
     @model_validator(mode="after")
     def _whole(self) -> "KafkaTable":

@@ -52,7 +52,7 @@ class KafkaSettings:
 
     bootstrap: str
     security: Security = field(default_factory=Security)
-    client: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    client: Mapping[str, str | int | float | bool] = field(default_factory=dict, repr=False)  # a secret may be among them
     session_timeout_ms: int = 10_000  # a static member that is scaled away stalls its partitions for so long
     transaction_timeout_ms: int = 10_000  # a slot that never comes back blocks read_committed readers for so long
     watchdog_s: float = 15.0  # no progress for so long ends the process

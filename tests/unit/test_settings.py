@@ -146,7 +146,8 @@ def test_no_part_of_a_password_in_a_url_is_shown(tmp_path: Path) -> None:
     rows = {row.name: row.value for row in told(load(project(tmp_path, 'redis = "redis://:p@ss/w@rd@h:1"')), {})}
     assert rows["redis.url"] == "redis://***@h:1"
     named = '[kafka.client]\n"sasl.oauthbearer.config" = "scope=open-sesame"'
-    assert "open-sesame" not in str(list(told(load(project(tmp_path, named)), {})))
+    passed = load(project(tmp_path, named))
+    assert "open-sesame" not in f"{list(told(passed, {}))} {passed!r} {passed.kafka_at('k:1')!r}"
     shown = repr(load(project(tmp_path, 'registry = "https://r"\ntrace_endpoint = "http://c"')))
     assert "https://r" not in shown
     assert "http://c" not in shown
