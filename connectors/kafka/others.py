@@ -3,11 +3,15 @@
 Of the settings that are passed through to librdkafka they hear those that they have too; which they do not, is said by `weft config check`.
 """
 
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 Client = Mapping[str, str | int | float | bool]
+
+logging.getLogger("aiokafka.conn").addFilter(lambda record: "sasl_auth_bytes" not in record.getMessage())
+"""At DEBUG it says all that it sends, of PLAIN the password."""
 
 CLIENT_ID: Final = "client.id"
 TIMES: Final = frozenset(

@@ -116,7 +116,7 @@ class KafkaSettings:
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": self.prefetch_kbytes,
             "queued.min.messages": self.prefetch_records,
-            "fetch.queue.backoff.ms": 10,
+            "fetch.queue.backoff.ms": 10,  # when it looks again whether it holds fewer: a second, by itself
             **self.client,
         }
 

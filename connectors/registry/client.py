@@ -7,7 +7,7 @@ one means a call, side by side: no id is judged that the registry was not asked 
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -70,12 +70,13 @@ class HttpRegistry:
                 _keep(self._useless, one, (until_s, answer), _USELESS_KEPT)
         return found
 
-    def _side_by_side(self, ids: Sequence[int]) -> Iterable[Found]:
-        """What the registry says of each; the first that it does not answer ends it."""
+    def _side_by_side(self, ids: Sequence[int]) -> Iterator[Found]:
+        """What the registry says of each, in order; the first that it does not answer ends it."""
         if len(ids) < 2:
-            return [self._fetched(one) for one in ids]
+            yield from map(self._fetched, ids)
+            return
         with ThreadPoolExecutor(min(len(ids), CONNECTIONS), "registry-call") as pool:
-            return list(pool.map(self._fetched, ids))
+            yield from pool.map(self._fetched, ids)
 
     def _fetched(self, schema_id: int) -> Found:
         """What the registry says. An answer that is none of a registry's is an outage."""

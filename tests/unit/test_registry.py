@@ -97,10 +97,14 @@ def test_unknown_ids_are_asked_for_side_by_side(twin: RegistryTwin, clock: Clock
         assert time.monotonic() - began < 160 * 0.02 / 2
         assert found == {made: Contract.of(OLD)} | {at: None for at in range(made + 1, made + 160)}
         assert len(twin.asked) == 160
-        twin.answers = {f"/schemas/ids/{500 + at}": (503, {}) for at in range(100)}
+        twin.answers = {f"/schemas/ids/{550 + at}": (503, {}) for at in range(50)}
         with pytest.raises(UnreachableError):
             registry.schemas(range(500, 600))
         assert len(twin.asked) < 160 + 100
+        twin.answers = {}
+        before = len(twin.asked)
+        assert set(registry.schemas(range(500, 600)).values()) == {None}
+        assert len(twin.asked) == before + 50
 
 
 def test_subjects_versions_and_registering_are_as_the_api_has_them(registry: HttpRegistry, twin: RegistryTwin) -> None:
