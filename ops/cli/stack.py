@@ -78,8 +78,9 @@ def down(
     ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
         ended += stack.down(_names(only), progress)
-    if wipe:
+    if wipe and stack.folder.exists():
         stack.wipe()
+        say(f"{stack.folder} is deleted")
     if purge:
         downloads.delete(cache)
         say(f"{fetched_bytes / 1e6:.0f} MB of downloads are deleted; the next start needs a network")

@@ -142,6 +142,7 @@ def test_wipe_deletes_only_what_somebody_agreed_to(tmp_path: Path) -> None:
     assert wiped(tmp_path, "y").returncode == Exit.DONE
     assert not data.exists()
     claim(data)
-    assert wiped(tmp_path, None, "--yes").returncode == Exit.DONE
+    deleted = wiped(tmp_path, None, "--yes")
+    assert (deleted.returncode, "is deleted" in deleted.stdout) == (Exit.DONE, True)
     assert not data.exists()
     assert wiped(tmp_path).returncode == Exit.DONE  # nothing there, nothing to ask
