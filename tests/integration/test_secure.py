@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -19,15 +20,18 @@ from confluent_kafka.admin import ResourceType as Kind
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.settings import Security
 from ops.cli.main import run
+from ops.run.watching import fetched
 from schemas.errors import UnreachableError
 from schemas.vocabulary import Exit
 from streams.settings import load
+from streams.slot import Slot
 from tests.integration.readings import Readings, reading
 from tests.secure import Rule, SecureBroker, running_secure_kafka
 from tests.stack import TestStack
 
 EVENTS = 200
-SECRETS = {user: f"zq9x-{user}-7c1e" for user in ("worker", "producer", "auditor", "operator")}
+SHOWN = {"worker": "a certificate", "producer": "SCRAM-SHA-512", "auditor": "PLAIN", "operator": "SCRAM-SHA-256"}
+SECRETS = {user: f"zq9x-{user}-7c1e" for user in SHOWN}
 
 
 def rules(flow: str) -> dict[str, Sequence[Rule]]:
@@ -73,13 +77,22 @@ class Guarded(Readings):
     """The flow of readings where every command comes as a user; weft.toml says where, a file each user's password."""
 
     user: str = "operator"
+    mutual: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
         """Nothing secret."""
         places = {"WEFT_PROJECT": str(self.folder), "WEFT_DATA": str(self.folder / "data"), "WEFT_SERVE": "in-process"}
         bare = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
-        return {**bare, **places, "WEFT_KAFKA_USER": self.user, "WEFT_KAFKA_PASSWORD_FILE": f"secrets/{self.user}"}
+        return {**bare, **places, **self._shown()}
+
+    def _shown(self) -> dict[str, str]:
+        """How the user shows who it is."""
+        secret, how = f"secrets/{self.user}", SHOWN[self.user]
+        if how == "a certificate":
+            files = {"CERTIFICATE": f"{secret}.pem", "KEY": f"{secret}.key", "KEY_PASSWORD_FILE": secret}
+            return {"WEFT_BOOTSTRAP": self.mutual, **{f"WEFT_KAFKA_{name}": file for name, file in files.items()}}
+        return {"WEFT_KAFKA_MECHANISM": how, "WEFT_KAFKA_USER": self.user, "WEFT_KAFKA_PASSWORD_FILE": secret}
 
     def told(self, user: str, *arguments: str) -> str:
         """Run a command in this process, as that user; what it printed."""
@@ -105,18 +118,19 @@ class Guarded(Readings):
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[SecureBroker]:
-    with running_secure_kafka() as running:
+    with running_secure_kafka(SECRETS) as running:
         yield running
 
 
 @pytest.fixture
 def guarded(broker: SecureBroker, tmp_path: Path) -> Guarded:
-    flow = Guarded(TestStack(tmp_path, broker.open, "", "", ""), tmp_path)
+    flow = Guarded(TestStack(tmp_path, broker.open, "", "", ""), tmp_path, mutual=broker.mutual)
     (tmp_path / "secrets").mkdir()
     for user, password in SECRETS.items():
         (tmp_path / "secrets" / user).write_text(f"{password}\n")
         (tmp_path / "secrets" / user).chmod(0o600)
         broker.user(user, password, rules(flow.name)[user])
+        broker.authority.client(tmp_path / "secrets", user, password)
     (tmp_path / "weft.toml").write_text(f'[kafka]\nbootstrap = "{broker.bootstrap}"\nca = "{broker.ca}"\nclient.client.rack = "a"\n')
     return flow
 
@@ -136,7 +150,7 @@ def refused_at(producer: Producer, topic: str) -> str:
 
 
 def test_a_flow_runs_over_tls_with_users_who_may_do_only_what_they_must_and_no_secret_is_written_anywhere(
-    broker: SecureBroker, guarded: Guarded
+    broker: SecureBroker, guarded: Guarded, caplog: pytest.LogCaptureFixture
 ) -> None:
     flow = guarded.name
     guarded.told("operator", "flow", "apply", flow, "--yes")
@@ -149,12 +163,14 @@ def test_a_flow_runs_over_tls_with_users_who_may_do_only_what_they_must_and_no_s
         until_s = time.monotonic() + 30
         while guarded.left() and time.monotonic() < until_s:
             time.sleep(0.2)
-        lines = command_lines(guarded.folder)
+        lines = [*command_lines(guarded.folder), *views(guarded)]
         assert any("--detach" not in line and flow in line for line in lines)
     finally:
         guarded.told("worker", "stop", flow)
     assert json.loads(guarded.told("auditor", "audit", "verify", flow, "--json"))["proven"] is True
-    disk = {row["kind"]: row for row in json.loads(guarded.told("auditor", "disk", flow, "--json"))}
+    with caplog.at_level(logging.DEBUG, "aiokafka.conn"):  # which says all that it sends
+        disk = {row["kind"]: row for row in json.loads(guarded.told("auditor", "disk", flow, "--json"))}
+    assert "Request" in caplog.text
     assert disk["input"]["records"] == EVENTS
     assert disk["input"]["per_million"] == pytest.approx(disk["input"]["bytes"] * 1_000_000 / EVENTS, abs=1)
     assert disk["ledger"]["bytes"] > 0
@@ -163,7 +179,7 @@ def test_a_flow_runs_over_tls_with_users_who_may_do_only_what_they_must_and_no_s
     assert "ok" in guarded.told("operator", "config", "check")
     for user, topic in (("producer", f"{flow}.ledger"), ("auditor", f"{flow}.resume"), ("operator", f"out-{flow}")):
         assert refused_at(producer_of(broker, user), topic) == "TOPIC_AUTHORIZATION_FAILED"
-    require_unsaid([guarded.heard, *lines, *texts(guarded.folder)])
+    require_unsaid([guarded.heard, caplog.text, *lines, *texts(guarded.folder)])
 
 
 def command_lines(folder: Path) -> list[str]:
@@ -175,6 +191,14 @@ def command_lines(folder: Path) -> list[str]:
                 found.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue
+    return found
+
+
+def views(guarded: Guarded) -> list[str]:
+    """What a worker shows to every user of the machine."""
+    port = Slot(guarded.name, 0, 1, guarded.folder / "data").kept_port() or 0
+    found = [fetched(port, path).decode() for path in ("/flows", "/metrics", "/health")]
+    assert guarded.name in found[0]
     return found
 
 
