@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test demo faults bench-lane protocol clean
+.PHONY: help setup lock check test simulate mutants demo faults bench-lane protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -48,6 +48,14 @@ check: setup ## lint, format, types, layers
 
 test: check ## check, then every test: what CI runs
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+SECONDS_LONG ?= 60
+FIRST ?= 0
+simulate: setup ## seeded histories of whole workers in virtual time, for a minute; SEED=17 tells the story of one
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seconds $(SECONDS_LONG) --first $(FIRST))
+
+mutants: setup ## take one law of the lane out of the code at a time: the simulation must find each (about ten minutes)
+	@$(BIN)/python -m tests.simulation --mutants $(MUTANT)
 
 faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py

@@ -186,9 +186,10 @@ class Lane:
 
     async def _room(self) -> bool:
         """Wait for room, but not for long: the group must hear of us."""
-        deadline = perf_counter() + self._bounds.room_s
-        while self._flight.full and perf_counter() < deadline and not self._draining:
-            await self._flight.changed(deadline - perf_counter())
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._bounds.room_s
+        while self._flight.full and loop.time() < until_s and not self._draining:
+            await self._flight.changed(until_s - loop.time())
         return not self._flight.full
 
     async def _emptied(self) -> None:
@@ -208,7 +209,7 @@ class Lane:
             while self.flow.order == "key" and await self._cut(work):
                 work.journeys[:] = ended
                 await self._step(work)
-            work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms)
+            work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms, self._parts.chance)
         finally:
             if work.void:
                 self._down.clear()  # those that still wait say so again

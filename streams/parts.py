@@ -1,6 +1,7 @@
 """What a lane is built with, and how much it holds."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from connectors.log import Log, Publisher, Reader
@@ -42,6 +43,7 @@ class LaneParts:
     bounds: Bounds = Bounds()
     gone: Sequence[Topics] = ()  # of versions that can't be compiled any more: rows that wait there are told so, and end
     trace_share: float = 0.0  # of the events, by hash of the root position
+    chance: Callable[[int], bytes] = os.urandom  # so many bytes, for the salts of leaves
 
     @property
     def consumed(self) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,15 @@ from processors.flow.compiled import Notes
 from processors.step import Rows, Signal
 from schemas.positions import Source
 from streams.ledger.block import Content
-from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests
+from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests, salts
 from streams.outcomes import Endings, endings
 from streams.room import Rooms
 from streams.traces import passages
 from streams.watch import Passage
 from streams.work import Prepared, Span, Work
+
+Chance = Callable[[int], bytes]
+"""So many random bytes."""
 
 SENTENCE_CHARS = 500  # of a signal
 SIGNALS_BYTES = 65_536
@@ -33,8 +36,8 @@ class _Part:
     details: Sequence[bytes]
 
 
-def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None) -> Prepared:
-    """Write down the fates of a stepped batch."""
+def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None, chance: Chance = os.urandom) -> Prepared:
+    """Write down the fates of a stepped batch. `chance` salts its leaves."""
     outgoing = list(work.extra)
     parts: dict[Source, list[_Part]] = {source: [] for source in work.spans}
     verdicts: Counter[tuple[str, str, str]] = Counter()
@@ -44,29 +47,28 @@ def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None) -
         outgoing += ended.outgoing
         verdicts.update(zip(ended.verdicts.tolist(), ended.reasons.tolist(), ended.rules.tolist(), strict=True))
         told += passages(ended)
-        for source, part in _parts(ended).items():
+        for source, part in _parts(ended, chance).items():
             parts[source].append(part)
     signals = [signal for journey in work.journeys for signal in journey.signals]
     contents = {source: _content(span, parts[source], notes, _signals(signals, source)) for source, span in work.spans.items()}
     return Prepared(outgoing, contents, verdicts, signals, told)
 
 
-def _parts(ended: Endings) -> Mapping[Source, _Part]:
+def _parts(ended: Endings, chance: Chance) -> Mapping[Source, _Part]:
     """The leaves of a journey by source. Rows of one source stand together in an intake of events, apart in one of returned rows."""
     intake = ended.journey.intake
     inputs = input_digests(intake.keys, intake.values)
     found = {}
     for index, source in enumerate(intake.sources):
         rows = np.flatnonzero(intake.source == index)
-        leaves = encode(_leaves(ended, source, rows, inputs))
+        leaves = encode(_leaves(ended, source, rows, inputs, chance(SALT_BYTES * len(rows))))
         found[source] = _Part(intake.offset[rows], leaves, ended.details[rows].tolist())
     return found
 
 
-def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes]) -> Leaves:
+def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes], randomness: bytes) -> Leaves:
     intake = ended.journey.intake
     trips = None if intake.trips is None else [intake.trips[row] for row in rows]
-    salts = os.urandom(SALT_BYTES * len(rows))
     outputs = zip(ended.has_output[rows].tolist(), ended.output_keys[rows].tolist(), ended.output_values[rows].tolist(), strict=True)
     return Leaves(
         source=source,
@@ -81,7 +83,7 @@ def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes])
         inputs=[inputs[row] for row in rows.tolist()],
         outputs=[digest(key, value) if has else b"" for has, key, value in outputs],
         details=ended.details[rows].tolist(),
-        salts=[salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES)],
+        salts=salts(len(rows), randomness),
         roots=None if trips is None else [trip.root for trip in trips],
         generations=None if trips is None else [trip.generation for trip in trips],
         passes=None if trips is None else [trip.number for trip in trips],

@@ -75,7 +75,7 @@ class MemoryBroker:
 
     def partition(self, source: Source) -> Partition:
         """The partition of a source, with transactions that have timed out ended."""
-        self._expire_transactions()
+        self.expire_transactions()
         return self.topic(source.topic).partitions[source.partition]
 
     def group(self, name: str) -> Group:
@@ -138,7 +138,7 @@ class MemoryBroker:
         Raises:
             FatalError: it is fenced.
         """
-        self._expire_transactions()
+        self.expire_transactions()
         producer = self._producers[name]
         if producer.epoch != epoch:
             raise FatalError(f"another process holds slot {name}: this one is fenced")
@@ -172,7 +172,8 @@ class MemoryBroker:
                 self.group(group).offsets.update(commits)
         self.tell()
 
-    def _expire_transactions(self) -> None:
+    def expire_transactions(self) -> None:
+        """Abort those that are open for too long, and fence their producers."""
         for producer in self._producers.values():
             if producer.open is not None and self.clock() - producer.open.started_s > self._transaction_timeout_s:
                 producer.epoch += 1
@@ -180,7 +181,7 @@ class MemoryBroker:
 
     def unsettled(self, group: str, sources: Sequence[Source]) -> bool:
         """Whether an open transaction holds offsets of these."""
-        self._expire_transactions()
+        self.expire_transactions()
         return any(source in producer.offsets.get(group, {}) for producer in self._producers.values() for source in sources)
 
     # Waiting

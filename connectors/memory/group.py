@@ -1,7 +1,9 @@
 """A consumer group in memory: static members, generations, cooperative rebalances."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from connectors.log import Commit, Owner
@@ -11,7 +13,10 @@ from schemas.positions import Source
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """One holder of a slot. `positions` holds the owned sources, each with the next offset to fetch."""
+    """One holder of a slot. `positions` holds the owned sources, each with the next offset to fetch.
+
+    Its owner is called in the context that the member was made in: a simulation stops the callbacks of one process and not those of others.
+    """
 
     slot: str
     topics: tuple[str, ...]
@@ -25,20 +30,33 @@ class Member:
     expelled: bool = False  # the group went on without it; it learns that at its next fetch
     died_s: float | None = None  # killed: no callbacks, no heartbeats
     fault: Exception | None = None  # what ended it; raised by its next fetch
+    turns: Counter[Source] = field(default_factory=Counter)  # rewinds and revocations asked for
+    turned: dict[Source, int] = field(default_factory=dict)  # those that were done
+    context: Context = field(default_factory=copy_context)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)  # the group waits for its calls no more
 
     async def told(self, call: Coroutine[None, None, None]) -> None:
         """Run a call of the owner; what it raises ends the member, not the group."""
         if self.died_s is not None or self.fault is not None:
             call.close()
             return
-        self.call = task = asyncio.create_task(call)
-        await asyncio.wait([task])
-        self.call = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.fault = error if isinstance(error, Exception) else FatalError(f"a rebalance broke the lane: {error!r}")
+        self.call = asyncio.create_task(self.hear(call), context=self.context)
+        going = asyncio.create_task(self.gone.wait())
+        await asyncio.wait([self.call, going], return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
+
+    async def hear(self, call: Coroutine[None, None, None]) -> None:
+        """Run a call of the owner to its end, whatever the group does meanwhile."""
+        try:
+            await call
+        except Exception as error:  # whatever it is, its next fetch raises it
+            self.fault = error
+        finally:
+            self.call = None
 
     async def revoke(self, sources: Sequence[Source]) -> None:
         """Tell the owner that these go, then let go of them."""
+        self.turns.update(sources)
         await self.owner.revoked(sources)
         self._forget(sources)
 
@@ -54,6 +72,7 @@ class Member:
     async def lose(self) -> None:
         """Tell the owner that all is gone already."""
         sources = list(self.positions)
+        self.turns.update(sources)
         self._forget(sources)
         await self.owner.lost(sources)
 
@@ -61,6 +80,7 @@ class Member:
         for source in sources:
             self.positions.pop(source, None)
             self.ended.pop(source, None)
+            self.turned[source] = self.turns[source]
         self.paused.difference_update(sources)
 
 
@@ -88,17 +108,27 @@ class Group:
         self._asked = False
         self._wanted: Mapping[str, Sequence[Source]] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._context = copy_context()
 
     def join(self, member: Member) -> None:
-        """Let a member in. A slot that comes back takes its partitions over without a rebalance; its older holder is fenced."""
+        """Let a member in. A slot that comes back takes its partitions over without a rebalance; its older holder is fenced.
+
+        One that comes back with other topics is another member (see KafkaSettings.member): the older one keeps its partitions until its
+        session ends.
+        """
         self.expire_dead()
         before = self.members.get(member.slot)
+        if before is not None and before.topics != member.topics:
+            before.slot = f"{member.slot} before generation {self.generation}"
+            self.members[before.slot], self.assignment[before.slot] = before, self.assignment[member.slot]
+            before = None
         self.members[member.slot] = member
         if before is None:
             self.assignment[member.slot] = []
             self.rebalance()
             return
         before.fault = FatalError(f"another process holds slot {member.slot}: this one is fenced")
+        before.gone.set()
         self._returned.append(member)
         self._wake()
 
@@ -119,9 +149,9 @@ class Group:
             if member.died_s is not None and now_s - member.died_s > self._session_timeout_s:
                 self.expire(slot)
 
-    def owns(self, member: Member) -> bool:
-        """Whether the broker takes offsets from this member now."""
-        return self.members.get(member.slot) is member and member.generation == self.generation
+    def owns(self, member: Member, generation: int) -> bool:
+        """Whether the broker takes offsets that this member sends as of that generation. It does not look at whose the partitions are."""
+        return self.members.get(member.slot) is member and generation == self.generation
 
     def rebalance(self, wanted: Mapping[str, Sequence[Source]] | None = None) -> None:
         """Start a new generation, balanced or with the partitions as `wanted` by slot; owners hear of it soon."""
@@ -134,12 +164,13 @@ class Group:
             await asyncio.wait([self._task])
 
     def _remove(self, slot: str) -> None:
+        self.members[slot].gone.set()
         del self.members[slot], self.assignment[slot]
         self.rebalance()
 
     def _wake(self) -> None:
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = asyncio.get_running_loop().create_task(self._run(), context=self._context)
 
     async def _run(self) -> None:
         while self._returned or self._asked:

@@ -28,16 +28,21 @@ class MemoryLog:
         self._tracked: list[int] = []
         self._refused: AbortError | None = None  # why the open transaction must not commit
         self._turn = 0
+        self._inbox = asyncio.Lock()
+        self._coming: tuple[Fetched, Mapping[Source, int]] | None = None  # on its way to fetch(), and the rewinds that it knows of
         self._faults: dict[str, list[tuple[Exception, bool]]] = {}
 
     def fail_next(self, call: str, error: Exception, after: bool = False) -> None:
-        """Let the next call of that name raise `error`, before or `after` it has done its work."""
+        """Let the next call of that name raise `error`, before or `after` it has done its work; `end` is a commit with its offsets sent."""
         self._faults.setdefault(call, []).append((error, after))
 
     def kill(self) -> None:
         """End this process as kill -9 does: nothing is closed, and the group finds out by its session timeout."""
-        member = self._joined()
+        member = self._member
+        if member is None:
+            raise FatalError("the log was not started")
         member.died_s = self.broker.clock()
+        member.gone.set()
         if member.call is not None:
             member.call.cancel()
 
@@ -57,41 +62,51 @@ class MemoryLog:
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_s
         await asyncio.sleep(0)
-        while True:
+        while self._coming is None:  # else the fetch before was cancelled
             self._group.expire_dead()
             if self._joined().expelled:
                 await self._rejoin()
             member = self._joined()
             fetched = Fetched(()) if member.call is not None else self._drain(member, max_rows, max_bytes, headers)
             if fetched.records or fetched.ended or loop.time() >= end:
-                self._check("fetch", after=True)
-                return fetched
-            await self.broker.news(end - loop.time())
+                self._coming = fetched, dict(member.turned)
+            else:
+                await self.broker.news(end - loop.time())
+        await self._returning("fetch")
+        (fetched, turned), self._coming = self._coming, None
+        return _without(fetched, {source for source, turn in self._joined().turns.items() if turned.get(source, 0) != turn})
 
     def _drain(self, member: Member, max_rows: int, max_bytes: int, headers: frozenset[str]) -> Fetched:
+        self.broker.expire_transactions()
         found: list[Records] = []
         ended = set()
         sources = sorted(source for source in member.positions if source not in member.paused)
         self._turn += 1
-        for source in sources[self._turn % len(sources) :] + sources[: self._turn % len(sources)] if sources else []:
+        first = self._turn % len(sources) if sources else 0
+        for source in (*sources[first:], *sources[:first]):
             if max_rows <= 0 or max_bytes <= 0:
                 break
-            part, position = self.broker.partition(source), member.positions[source]
+            part, position = self.broker.topic(source.topic).partitions[source.partition], member.positions[source]
             if not part.low <= position <= part.high:
                 raise FatalError(f"offset {position} of {source} is outside [{part.low}, {part.high})")
+            stable = part.stable
+            if position >= stable == member.ended.get(source):
+                continue
             entries, member.positions[source] = part.scan(position, max_rows, max_bytes)
             if entries:
                 found.append(as_records(source, entries, source.topic in headers))
                 max_rows -= len(entries)
                 max_bytes -= sum(entry.size_bytes for entry in entries)
-            if member.positions[source] >= part.stable != member.ended.get(source):
-                member.ended[source] = part.stable
+            if member.positions[source] >= stable != member.ended.get(source):
+                member.ended[source] = stable
                 ended.add(source)
         return Fetched(found, frozenset(ended))
 
     async def _rejoin(self) -> None:
         member = self._joined()
-        await member.told(member.lose())
+        if member.call is not None:  # it was told of a rebalance, and the group went on without it
+            await asyncio.wait([member.call])
+        await member.hear(member.lose())
         self._member = Member(self.slot, member.topics, member.owner, fault=member.fault)
         if member.fault is None:
             self._group.join(self._member)
@@ -131,7 +146,8 @@ class MemoryLog:
 
     async def commit(self, commits: Sequence[Commit]) -> None:
         """See Log."""
-        self._check("commit")
+        generation = -1 if self._member is None else self._member.generation
+        await self._going("commit")
         producer = self._producer()
         if producer.open is None:
             raise AbortError("no transaction is open")
@@ -140,11 +156,10 @@ class MemoryLog:
         if any(len(commit.metadata.encode()) > METADATA_BYTES for commit in commits):
             raise FatalError(f"an offset's metadata is above {METADATA_BYTES} bytes")
         if commits:
-            if not self._group.owns(self._joined()):
+            if not self._group.owns(self._joined(), generation):
                 raise OwnershipError(f"slot {self.slot} is not of the group's current generation")
             producer.offsets.setdefault(self._group.name, {}).update((commit.source, commit) for commit in commits)
-        await asyncio.sleep(self._delay())  # here a process may die with its offsets sent
-        self._alive()
+        await self._going("end")  # here a process may die with its offsets sent
         self.broker.end(self._producer(), committed=True)
         await self._returning("commit")
 
@@ -157,8 +172,11 @@ class MemoryLog:
 
     async def rewind(self, offsets: Mapping[Source, int]) -> None:
         """See Log."""
-        self._check("rewind")
         member = self._joined()
+        member.turns.update(offsets.keys())
+        turns = {source: member.turns[source] for source in offsets}
+        await self._commanded("rewind")
+        member.turned.update(turns)
         for source in offsets.keys() & member.positions.keys():
             member.positions[source] = offsets[source]
             member.ended.pop(source, None)
@@ -167,21 +185,21 @@ class MemoryLog:
 
     async def pause(self, sources: Sequence[Source]) -> None:
         """See Log."""
-        self._check("pause")
+        await self._commanded("pause")
         member = self._joined()
         member.paused.update(source for source in sources if source in member.positions or source in member.coming)
         await self._returning("pause")
 
     async def resume(self, sources: Sequence[Source]) -> None:
         """See Log."""
-        self._check("resume")
+        await self._commanded("resume")
         self._joined().paused.difference_update(sources)
         self.broker.tell()
         await self._returning("resume")
 
     async def committed(self, sources: Sequence[Source]) -> Mapping[Source, Commit | None]:
         """See Log."""
-        self._check("committed")
+        await self._commanded("committed")
         while self.broker.unsettled(self._group.name, sources):
             await self.broker.news(0.05)
         return {source: self._group.offsets.get(source) for source in sources}
@@ -205,6 +223,17 @@ class MemoryLog:
         self._member.fault = FatalError("the log is closed")
         with contextlib.suppress(FatalError):  # another holder of the slot has ended the transaction already
             await self.abort()
+
+    async def _going(self, call: str) -> None:
+        """Between a call and what it does."""
+        self._check(call)
+        await asyncio.sleep(self._delay())
+        self._alive()
+
+    async def _commanded(self, call: str) -> None:
+        """A call of the consumer: one after the other, in their order."""
+        async with self._inbox:
+            await self._going(call)
 
     async def _returning(self, call: str) -> None:
         """Between what a call did and its return."""
@@ -232,3 +261,10 @@ class MemoryLog:
 
     def _producer(self) -> Producer:
         return self.broker.producer(self.slot, self._epoch)
+
+
+def _without(fetched: Fetched, sources: set[Source]) -> Fetched:
+    """What was fetched of all but these: a rewind or a revocation has overtaken it."""
+    if not sources:
+        return fetched
+    return Fetched([records for records in fetched.records if records.source not in sources], fetched.ended - sources)

@@ -59,7 +59,7 @@ class Partition:
     @property
     def stable(self) -> int:
         """The last stable offset: `read_committed` sees nothing at or beyond it."""
-        return min((transaction.partitions[self] for transaction in self.open), default=self.high)
+        return min(transaction.partitions[self] for transaction in self.open) if self.open else self.high
 
     def append(self, entry: Entry) -> int:
         """Store a record; its offset."""
