@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -44,11 +45,12 @@ def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> 
     began = time.monotonic()
     from ops.cli import demo_told
     from ops.demo.acts import Demo
+    from ops.demo.after import beside
     from ops.demo.place import Place, alone
     from ops.run.preparing import default_workers
 
     place, code = Place.of(load(), serve), Exit.FAILED
-    with alone(place), Stage() as stage:
+    with beside(place), alone(place), Stage() as stage:
         played, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), _drawn, limit), list[str]()
         try:
             told = played.run()
@@ -70,11 +72,11 @@ def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> 
     return Exit.FAILED if left else code
 
 
-def _train(stage: "Stage") -> None:
+def _train(stage: "Stage", names: Sequence[str]) -> None:
     from processors.flow.project import BUILT_IN
     from serving.training import learners, train
 
-    train.train(list(learners.LEARNERS.values()), BUILT_IN["models"], lambda what: stage.progress(what, 0, 1))
+    train.train([learners.LEARNERS[name] for name in names], BUILT_IN["models"], lambda what: stage.progress(what, 0, 1))
 
 
 def _drawn(figures: Any, file: Path) -> Path:

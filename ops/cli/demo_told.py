@@ -1,5 +1,6 @@
 """What the demo says at the end: the summary, the hostile records, drift by month, the proof, a receipt, where to look next."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
@@ -7,9 +8,9 @@ from rich.text import Text
 from ops.cli import audit, main
 from ops.cli.commands import as_typed
 from ops.cli.output import say, table
-from ops.demo.acts import FLOW, Told
+from ops.demo.acts import Told
 from ops.demo.fates import Fate
-from ops.demo.place import Place
+from ops.demo.place import FLOW, Place
 from ops.demo.tail import Alert
 from schemas.vocabulary import Exit
 
@@ -100,7 +101,7 @@ def _receipt(told: Told) -> int:
     say(f"\nA receipt of one decision: {made.event}, {made.decision}", "bold")
     say(f"{made.file.stat().st_size:,} bytes, for anyone to check offline, without Weft's topics:")
     command = ["audit", "check", str(made.file), "--key", str(made.keys)]
-    say(f"  $ weft {' '.join(command)}", "cyan")
+    say(f"  $ weft {shlex.join(command)}", "cyan")
     return main.run(command)
 
 

@@ -15,7 +15,7 @@ from ops.stack import downloads
 from ops.stack.local import PARTS, LocalStack, PartStatus
 from schemas.errors import UsageError
 from schemas.vocabulary import Exit
-from streams.settings import load
+from streams.settings import Settings, load
 
 Only = Annotated[str, typer.Option("--only", metavar="PART,PART", help="Only these parts.")]
 FOLLOW_S = 0.3
@@ -75,6 +75,8 @@ def down(
     if wipe:
         _agreed(stack, cache if purge else None, yes)
     fetched_bytes = downloads.size_bytes(cache) if purge else 0
+    if wipe:
+        _clear_demo(settings)
     ended = [] if only else _stopped(stack.folder)
     with bars() as progress:
         ended += stack.down(_names(only), progress)
@@ -104,6 +106,20 @@ def _confirm(named: str, yes: bool) -> None:
         raise UsageError(f"Nobody can be asked whether to delete {named}.", "Add --yes.")
     if not yes:
         typer.confirm(f"Delete {named}?", abort=True, err=True)
+
+
+def _clear_demo(settings: Settings) -> None:
+    """End a demo's stack that was kept: its data lie in the folder that is deleted.
+
+    Raises:
+        UsageError: a demo runs there.
+    """
+    from ops.demo.place import Place, alone
+
+    place = Place.of(settings, serve=True)
+    if place.folder.is_dir():
+        with alone(place):
+            place.clear()
 
 
 def _stopped(data: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from ops.audit.report import Report
 from ops.daily import produce
 from ops.daily.desk import desk
 from ops.demo.fates import Fate, fates
-from ops.demo.place import Place
+from ops.demo.place import FLOW, Place
 from ops.demo.proof import Receipted, receipted, verified
 from ops.demo.tail import Tail
 from ops.report.gather import Figures, gather
@@ -32,8 +31,8 @@ from processors.flow.topics import topics_of
 from schemas.errors import FailedError
 from schemas.positions import Position
 from serving.catalog import Catalog
+from serving.training.names import NAMES
 
-FLOW = "departure-delays"
 TIME = "scheduled_at"
 FIRST = ("kafka", "redis")  # what the events need; models are wanted only when work begins
 RATED_S = 2.0  # in a shorter time a rate says nothing
@@ -76,12 +75,12 @@ class Told:
 
 @dataclass(slots=True)
 class Demo:
-    """One demo. `train` makes the models, `draw` the page of a report; `limit`: so many of the year's events, None is all."""
+    """One demo. `train` makes the named models, `draw` the page of a report; `limit`: so many of the year's events, None is all."""
 
     place: Place
     tell: Teller
     workers: int
-    train: Callable[[], None]
+    train: Callable[[Sequence[str]], None]
     draw: Callable[[Figures, Path], Path]
     limit: int | None = None
     times: dict[str, float] = field(default_factory=dict)  # seconds, by act
@@ -94,9 +93,7 @@ class Demo:
             WeftError: an act failed.
         """
         with self._act("beginning anew"):
-            self.place.stack.wipe()
-            shutil.rmtree(self.place.proof, ignore_errors=True)
-            self.place.proof.mkdir(parents=True)
+            self.place.clear()
         with self._act("models"):
             self._train()
         with self._act("stack"):
@@ -118,8 +115,8 @@ class Demo:
 
     def _train(self) -> None:
         catalog = Catalog(FolderProject(self.place.settings.project_folder))
-        if not catalog.names():
-            self.train()
+        if missing := [name for name in NAMES if name not in catalog.names()]:  # all of them, or those that a killed demo left untrained
+            self.train(missing)
         for name in catalog.names():
             manifest = catalog.manifest(name)
             self.tell.say(f"{manifest.ident}: {manifest.approval.why}")

@@ -3,16 +3,26 @@
 import contextlib
 import fcntl
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from ops.run.runs import runs
+from ops.stack.daemon import MARK
 from ops.stack.local import LocalStack
 from schemas.errors import UsageError
 from streams.settings import Settings
+from streams.slot import run_folder
 from streams.tables import IN_PROCESS, ServeTable
+
+FLOW = "departure-delays"
+CLEARING = b"clearing"  # in the lock of whoever ends what a killed demo left
+CLEARED_S = 60.0  # that takes seconds
+GONE_S = 5.0  # until the lock of a killed demo is free: it dies in parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Place:
         """Below the data folder. Nothing that the settings say of a real installation is touched: no cluster, no key."""
         folder = settings.data_folder / "demo"
         models = ServeTable(address=None if serve else IN_PROCESS)
-        own = {"data": folder / "stack", "model_server": models, "log_key": Path("log-key.pem")}
+        own = {"data": folder / "stack", "cache": settings.cache_folder, "model_server": models, "log_key": Path("log-key.pem")}
         return cls(settings.at_home().model_copy(update=own), folder)
 
     @property
@@ -43,13 +53,26 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the workers must be told beyond the usual."""
-        return {"WEFT_LOG_KEY": str(self.settings.log_key_file)}
+        """What the workers must be told beyond the usual: the mark by which they are found again."""
+        return {"WEFT_LOG_KEY": str(self.settings.log_key_file), MARK: str(run_folder(self.settings.data_folder, FLOW))}
 
     @property
     def proof(self) -> Path:
         """Receipt and verifier keys."""
         return self.folder / "proof"
+
+    def clear(self) -> None:
+        """End and delete what an earlier demo left, one that was killed too: workers, stack, proof."""
+        self.end()
+        self.stack.wipe()
+        shutil.rmtree(self.proof, ignore_errors=True)
+        self.proof.mkdir(parents=True)
+
+    def end(self) -> None:
+        """End what runs of it; the data stay."""
+        for run in runs(self.settings.data_folder):
+            run.stop()
+        self.stack.down()
 
     def left(self) -> list[str]:
         """Processes of this demo that still run, for a person."""
@@ -65,8 +88,8 @@ class Place:
 
 
 @contextlib.contextmanager
-def alone(place: Place) -> Iterator[None]:
-    """Only one demo at a time in a folder.
+def alone(place: Place, clearing: bool = False) -> Iterator[None]:
+    """Only one demo at a time in a folder; whoever is `clearing` away after a killed one is waited for, and waits for it to be gone.
 
     Raises:
         UsageError: there is one already.
@@ -74,12 +97,23 @@ def alone(place: Place) -> Iterator[None]:
     place.proof.mkdir(parents=True, exist_ok=True)
     handle = os.open(place.folder / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"A demo runs in {place.folder} already.", "Wait for it, or give another folder: weft --data DIR demo"
-            ) from error
+        until_s = time.monotonic() + (GONE_S if clearing else CLEARED_S)
+        while not _locked(handle):
+            waits = clearing or os.pread(handle, len(CLEARING), 0) == CLEARING
+            if not waits or time.monotonic() > until_s:
+                hint = "Wait for it, or give another folder: weft --data DIR demo"
+                raise UsageError(f"A demo runs in {place.folder} already.", hint)
+            time.sleep(0.1)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, CLEARING if clearing else b"", 0)
         yield
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -74,8 +74,10 @@ def test_a_hostile_record_that_ends_otherwise_is_not_sound() -> None:
     assert not Fate("a tombstone", "t/0/2", "filtered: tombstone", "filtered: tombstone", ["d/0/2"]).sound
 
 
-def test_a_demo_touches_no_real_installation(tmp_path: Path) -> None:
+def test_a_demo_touches_no_real_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")  # nobody can write there: downloads go into the data folder, not the demo's own
     real = Settings(data=tmp_path, bootstrap="kafka:9092", redis="redis://there:6379/0", serve="there:8001", log_key=Path("/etc/log.pem"))
     own = Place.of(real, serve=True).settings
     assert (own.bootstrap, own.redis, own.serve) == (None, None, None)
     assert own.log_key_file.is_relative_to(tmp_path)
+    assert own.cache_folder == real.cache_folder

@@ -16,6 +16,7 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from ops.demo.place import Place, alone
 from ops.stack import local
 from ops.stack.daemon import MARK
 from ops.stack.local import LocalStack
@@ -45,7 +46,7 @@ def processes(data: Path) -> list[psutil.Process]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "data folder"
+    folder = tmp_path / "Daten für 😀"
     yield folder
     LocalStack(Settings(data=folder)).down()
     assert processes(folder) == []
@@ -72,6 +73,7 @@ def test_a_stack_survives_a_restart_with_data_and_ports(data: Path) -> None:
     assert after["bootstrap"] != before["bootstrap"]
     topics = AdminClient({"bootstrap.servers": after["bootstrap"]}).list_topics(timeout=10).topics
     assert len(topics["kept"].partitions) == 3
+    assert (data / "kafka" / "data" / "kept-0").is_dir()  # and not under a name that Java has misread
     with redis.Redis.from_url(after["redis"]) as client:
         assert client.get("kept") == b"1"
 
@@ -109,6 +111,19 @@ def test_an_interrupted_up_ends_what_it_started(data: Path, number: signal.Signa
     starting.send_signal(number)
     assert starting.wait(60) == 130
     assert processes(data) == []
+
+
+def test_wipe_also_ends_the_stack_of_a_demo_that_was_kept(data: Path) -> None:
+    assert weft(data, "up", "--only", "redis").returncode == Exit.DONE
+    place = Place.of(Settings(data=data), serve=False)
+    place.stack.up(["redis"])
+    with alone(place):
+        refused = weft(data, "down", "--wipe", "--yes")
+        assert refused.returncode == Exit.USAGE
+        assert "A demo runs in" in refused.stderr
+    assert weft(data, "down", "--wipe", "--yes").returncode == Exit.DONE
+    assert processes(data) == []
+    assert not data.exists()
 
 
 def test_a_part_that_was_killed_is_crashed_and_starts_again(data: Path) -> None:
