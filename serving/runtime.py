@@ -11,6 +11,8 @@ from serving.tensors import NUMPY, Array, sized
 
 _WARM_UP_ROWS = (1, 64)
 
+onnxruntime.disable_telemetry_events()  # it would tell its makers who runs what
+
 
 class OnnxModel:
     """A loaded and warmed-up model version. `run` may be called from one thread at a time."""

@@ -20,6 +20,8 @@ COURSES: Mapping[str, Callable[[], Course]] = {"flights": Delays, "loans": Defau
 _MOST_APART = 1e-5  # between the library's scores and ONNX Runtime's
 _SCORE = Tensor(name="score", datatype="FP64")
 
+onnxruntime.disable_telemetry_events()  # it would tell its makers who runs what
+
 
 def train(learners: Sequence[Learner], into: Path, progress: Callable[[str], None]) -> list[Manifest]:
     """Train each on its data, measure it on what it has not seen, and write `<into>/<name>/`.
