@@ -1,6 +1,7 @@
 """Hosts a lane in a worker process: starts it when the control topic is read, drains it when the process is told to end, dies with it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -195,7 +196,8 @@ class LaneHost(mode.Service):
 
     def _worked(self) -> None:
         """The first batch has settled: whatever ends this process now, the supervisor need not hold the next one back."""
-        self.parts.slot.worked_file.write_text(str(os.getpid()))
+        with contextlib.suppress(OSError):  # a full disk holds up nobody else
+            self.parts.slot.worked_file.write_text(str(os.getpid()))
 
     def _age_s(self) -> float:
         """How long the process has been running."""
@@ -218,11 +220,12 @@ def die(slot: Slot, error: Exception, started: bool = True) -> NoReturn:
         LOGGER.error("ended by %s; its words are in %s", type(error).__name__, slot.words_file, exc_info=error)
         sentence = f"{type(error).__name__}; its words are in {slot.words_file}"
     fault = {"sentence": sentence or type(error).__name__, "hint": hint, "kind": type(error).__name__, "code": int(code), "at": time.time()}
-    slot.folder.mkdir(parents=True, exist_ok=True)
-    slot.words_file.unlink(missing_ok=True)
-    slot.words_file.touch(0o600)
-    slot.words_file.write_text("".join(traceback.format_exception(error)))
-    slot.fault_file.write_text(json.dumps(fault))
+    with contextlib.suppress(OSError):  # a full disk must not keep the process: it would hold its partitions and do nothing
+        slot.folder.mkdir(parents=True, exist_ok=True)
+        slot.words_file.unlink(missing_ok=True)
+        slot.words_file.touch(0o600)
+        slot.words_file.write_text("".join(traceback.format_exception(error)))
+        slot.fault_file.write_text(json.dumps(fault))
     end(code)
 
 

@@ -232,6 +232,8 @@ class FetchThread:
         return [source_of(at) for at in partitions]
 
     def _let_go(self, consumer: Consumer, sources: list[Source], partitions: list[Any]) -> None:
+        if paused := self._paused & set(sources):  # the client would remember it, should they come back
+            consumer.resume([TopicPartition(*source) for source in paused])
         consumer.incremental_unassign(partitions)
         self._ready.drop(sources)
         for source in sources:

@@ -17,6 +17,7 @@ from connectors.kafka.reach import require
 from connectors.kafka.ready import Answer, Demand
 from connectors.kafka.settings import LOGGER, KafkaSettings
 from connectors.kafka.threads import post
+from connectors.kafka.unheld import Unheld
 from connectors.log import Commit, Ends, Fetched, Outgoing, Owner
 from schemas.errors import FailedError, FatalError, RetriableError
 from schemas.positions import Source
@@ -30,6 +31,7 @@ class KafkaLog:
         self._admin: KafkaAdmin | None = None
         self._producer: TransactionalProducer | None = None
         self._fetching: FetchThread | None = None
+        self._unheld: Unheld | None = None
         self._owner: Owner | None = None
         self._asked: asyncio.Future[Answer] | None = None
 
@@ -42,6 +44,7 @@ class KafkaLog:
         await self._producer.start()
         self._fetching = FetchThread(self._settings, self._group, self._slot, topics, self)
         self._fetching.thread.start()
+        self._unheld = Unheld(self._settings, self._group, self._slot, topics)
 
     async def fetch(self, max_rows: int, max_bytes: int, wait_s: float, headers: frozenset[str] = frozenset()) -> Fetched:
         """See Log."""
@@ -134,6 +137,8 @@ class KafkaLog:
 
     async def close(self) -> None:
         """See Log."""
+        if self._unheld is not None:
+            self._unheld.end()
         if self._producer is not None:
             await self._producer.close()
         if self._fetching is not None:

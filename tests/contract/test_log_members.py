@@ -58,6 +58,25 @@ async def test_a_rebalance_revokes_only_what_moves(fabric: Fabric) -> None:
     await transact(first.log, commits=tuple(Commit(source, 1, "") for source in first.owned))
 
 
+async def test_a_partition_that_was_paused_when_it_went_is_read_when_it_comes_back(fabric: Fabric) -> None:
+    topic, group = await fabric.topic(2), named("group")
+    first = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+    await first.until(lambda: len(first.owned) == 2)
+    await first.log.pause(sorted(first.owned))
+    second = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+
+    async def settled(members: Sequence[Joined], counts: Sequence[int]) -> None:
+        while [len(member.owned) for member in members] != counts:
+            await asyncio.gather(*(member.fetch(0.05) for member in members))
+
+    await asyncio.wait_for(settled([first, second], [1, 1]), 30)
+    gone = Source(topic, 0) if Source(topic, 0) not in first.owned else Source(topic, 1)
+    await second.log.close()
+    await asyncio.wait_for(settled([first], [2]), 30)
+    await fabric.publisher().publish(outgoing(topic, b"behind", partition=gone.partition))
+    assert await first.values(1) == [b"behind"]
+
+
 async def test_an_owner_may_commit_until_it_has_let_go(fabric: Fabric) -> None:
     topic, group = await fabric.topic(2), named("group")
     first = await Joined.start_one(fabric.log(group, named("slot")), [topic])

@@ -57,24 +57,36 @@ def root_of(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     return value
 
 
-def verify(receipt: bytes, vkey: str) -> dict[str, Any]:
-    """The decision that a receipt proves, given the log's verifier key; ValueError or another error if it proves none."""
-    proof, text, signatures = receipt.decode().split("\n\n")
-    first, extra, index, *path = proof.split("\n")
+def head(text: str, signatures: str, vkey: str) -> tuple[int, bytes]:
+    """Size and root of a signed head, given the log's verifier key; ValueError or another error if it is not that log's."""
     origin, size, root = text.split("\n")
     name, key_id, public = vkey.split("+", 2)
     key = base64.b64decode(public)
-    need(first == "c2sp.org/tlog-proof@v1" and name == origin and key[0] == 1, "another format, log or kind of key")
+    need(name == origin and key[0] == 1, "another log or kind of key")
     need(sha(name.encode() + b"\n" + key)[:4].hex() == key_id, "the verifier key is mistyped")
     mine = [line.split(" ")[2] for line in signatures.splitlines() if line.startswith(f"\N{EM DASH} {name} ")]
     signature = next(raw for raw in map(base64.b64decode, mine) if raw[:4].hex() == key_id)
     Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature[4:], text.encode() + b"\n")
-    leaf = base64.b64decode(extra.removeprefix("extra "))
-    hashes = [base64.b64decode(line) for line in path]
-    need(root_of(leaf, int(index.removeprefix("index ")), int(size), hashes) == base64.b64decode(root), "the path leads elsewhere")
+    return int(size), base64.b64decode(root)
+
+
+def fields_of(leaf: bytes) -> dict[str, Any]:
+    """A leaf by the names of its fields."""
     fields, end = item(leaf, 0)
     need(end == len(leaf) and fields[0] == 1, "not a leaf of version 1")
     return dict(zip(NAMES.split(), fields, strict=True))
+
+
+def verify(receipt: bytes, vkey: str) -> dict[str, Any]:
+    """The decision that a receipt proves, given the log's verifier key; ValueError or another error if it proves none."""
+    proof, text, signatures = receipt.decode().split("\n\n")
+    first, extra, index, *path = proof.split("\n")
+    need(first == "c2sp.org/tlog-proof@v1", "another format")
+    size, root = head(text, signatures, vkey)
+    leaf = base64.b64decode(extra.removeprefix("extra "))
+    hashes = [base64.b64decode(line) for line in path]
+    need(root_of(leaf, int(index.removeprefix("index ")), size, hashes) == root, "the path leads elsewhere")
+    return fields_of(leaf)
 
 
 if __name__ == "__main__":

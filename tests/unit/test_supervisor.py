@@ -121,6 +121,27 @@ def test_a_child_that_ends_says_why_and_is_started_again_after_the_pause(tmp_pat
     child.wait(10)
 
 
+DYING = """
+import asyncio
+from pathlib import Path
+from streams import host, slot
+
+async def dies():
+    host.die(slot.Slot("f", 0, 1, Path("/dev/full")), ValueError())
+
+async def main():
+    task = asyncio.create_task(dies())
+    await asyncio.sleep(1)
+
+asyncio.run(main())
+"""
+
+
+def test_a_worker_that_can_not_write_down_why_it_ends_ends_all_the_same() -> None:
+    ended = subprocess.run([sys.executable, "-c", DYING], stderr=subprocess.DEVNULL, timeout=60, check=False)
+    assert ended.returncode == Exit.FAILED
+
+
 def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> None:
     slot, now = Slot("f", 0, 1, tmp_path), [0.0]
     child = Child(slot, lambda _: _ending(1), lambda: now[0])
