@@ -20,6 +20,9 @@ FLOW = "departure-delays"
 OLDER = "9aec1b4"
 """A commit before settings, schema registries, CloudEvents and reports: its data folders must be gone on with."""
 
+IN_WORKERS = {"WEFT_SERVE": "in-process"}
+"""Models in the workers: Ray Serve takes a minute to start, and is in the demos."""
+
 OWN = ["unshare"] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
 LOOPBACK = 'ip link set lo up && exec "$@"'
 READ_ONLY = 'mount --bind -o ro "$HOME" "$HOME" && ! touch "$HOME/x" 2>&1 && exec "$@"'
@@ -67,9 +70,11 @@ def test_a_demo_goes_well_with_a_home_that_can_not_be_written_to(house: Checkout
 
 
 def test_a_flow_goes_on_after_a_second_start_of_its_stack(house: Checkout, tried: Tried) -> None:
+    house = Checkout(house.folder, more=house.more | IN_WORKERS)
     house.weft("models", "train")
     with tried("second start: down and up with a flow at work"):
         house.weft("up")
+        house.weft("flow", "apply", FLOW, "--yes")
         house.weft("produce", FLOW, "--limit", "60000")
         begun(house)
         house.weft("down")
@@ -99,14 +104,19 @@ def test_an_older_data_folder_is_gone_on_with(tried: Tried, tmp_path: Path) -> N
         older = tmp_path / "older"
         older.mkdir()
         subprocess.run(["tar", "-x", "-C", older], input=archive.stdout, check=True)
-        before, data = Checkout(older), ("--data", str(tmp_path / "data"))
+        before, data = Checkout(older, more=IN_WORKERS), ("--data", str(tmp_path / "data"))
         try:
             before.run("make", "setup")
-            for words in (("up",), ("produce", FLOW, "--limit", "20000", "--hostile"), ("run", FLOW, "--until-idle"), ("down",)):
-                before.weft(*data, *words)
+            before.weft("models", "train")
+            before.weft(*data, "up")
+            before.weft(*data, "flow", "apply", FLOW, "--yes")
+            before.weft(*data, "produce", FLOW, "--limit", "20000", "--hostile")
+            before.weft(*data, "run", FLOW, "--until-idle")
+            before.weft(*data, "down")
             with copied(tmp_path / "newer") as now:
                 now.run("make", "setup")
-                _go_on(now, data)
+                now.weft("models", "train")
+                _go_on(Checkout(now.folder, more=now.more | IN_WORKERS), data)
         finally:
             Checkout(tmp_path).end()
             shutil.rmtree(older)
