@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from connectors.kafka.admin import KafkaAdmin, Topic
+from connectors.kafka.fetching import FetchThread
 from connectors.kafka.log import KafkaLog
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Commit, Fetched, Log, Outgoing, Publisher, Reader
 from connectors.memory.broker import MemoryBroker
+from connectors.memory.group import Member
 from connectors.memory.log import MemoryLog
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.reader import MemoryReader
@@ -32,6 +37,15 @@ class Fabric(Protocol):
 
     def publisher(self) -> Publisher:
         """A publisher."""
+
+    async def purge(self, source: Source, before: int) -> None:
+        """Delete what stands below an offset, as retention does."""
+
+    def generation(self, log: Log) -> Any:
+        """As of which generation of its group the log commits."""
+
+    def back_to(self, log: Log, generation: Any) -> None:
+        """Have it commit as of that one."""
 
     async def close(self) -> None:
         """Close all that was made."""
@@ -60,6 +74,23 @@ class MemoryFabric:
     def publisher(self) -> Publisher:
         """A publisher."""
         return MemoryPublisher(self.broker)
+
+    async def purge(self, source: Source, before: int) -> None:
+        """See Fabric."""
+        self.broker.partition(source).purge(before)
+
+    def generation(self, log: Log) -> Any:
+        """See Fabric."""
+        return self._member(log).generation
+
+    def back_to(self, log: Log, generation: Any) -> None:
+        """See Fabric."""
+        self._member(log).generation = generation
+
+    def _member(self, log: Log) -> Member:
+        assert isinstance(log, MemoryLog)
+        assert log._member is not None
+        return log._member
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -93,6 +124,25 @@ class KafkaFabric:
         """A publisher."""
         self._made.append(made := KafkaPublisher(self.settings))
         return made
+
+    async def purge(self, source: Source, before: int) -> None:
+        """See Fabric."""
+        admin = AdminClient(self.settings.admin())  # held: what it has begun ends with it
+        (future,) = admin.delete_records([TopicPartition(*source, before)]).values()
+        await asyncio.to_thread(future.result, 10)
+
+    def generation(self, log: Log) -> Any:
+        """See Fabric."""
+        return self._thread(log).metadata
+
+    def back_to(self, log: Log, generation: Any) -> None:
+        """See Fabric."""
+        self._thread(log).metadata = generation
+
+    def _thread(self, log: Log) -> FetchThread:
+        assert isinstance(log, KafkaLog)
+        assert log._fetching is not None
+        return log._fetching
 
     async def close(self) -> None:
         """Close all that was made."""

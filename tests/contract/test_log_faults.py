@@ -1,4 +1,4 @@
-"""What only a real Kafka can show: a network that fails, a process that is killed, a generation that has passed."""
+"""What only a real Kafka can show: a network that fails, a process that is killed, a transaction of another client."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from connectors.kafka.log import KafkaLog
 from connectors.kafka.settings import KafkaSettings
 from connectors.log import Commit
-from schemas.errors import FatalError, OwnershipError, UnreachableError
+from schemas.errors import FatalError, UnreachableError
 from schemas.positions import Source
 from tests.contract.fabrics import Joined, KafkaFabric, outgoing
 from tests.stack import Proxy, TestStack
@@ -103,28 +103,6 @@ async def test_no_progress_ends_the_process(fabric: KafkaFabric, stack: TestStac
         await log.begin()
     proxy.heal()
     await log.close()
-
-
-async def test_a_commit_of_the_generation_before_is_refused(fabric: KafkaFabric) -> None:
-    topic, group = await fabric.topic(2), uuid4().hex
-    first = KafkaLog(fabric.settings, group, uuid4().hex)
-    one = await Joined.start_one(first, [topic])
-    await one.until(lambda: len(one.owned) == 2)
-    assert first._fetching is not None
-    stale = first._fetching.metadata
-    two = await Joined.start_one(fabric.log(group, uuid4().hex), [topic])
-    while not two.owned:
-        await asyncio.gather(one.fetch(0.05), two.fetch(0.05))
-    first._fetching.metadata, fresh = stale, first._fetching.metadata
-    commits = [Commit(source, 1, "") for source in one.owned]
-    await first.begin()
-    with pytest.raises(OwnershipError):
-        await first.commit(commits)
-    await first.abort()
-    first._fetching.metadata = fresh
-    await first.begin()
-    await first.commit(commits)
-    await first.close()
 
 
 async def test_committed_waits_for_an_open_transaction_on_the_offset(fabric: KafkaFabric) -> None:

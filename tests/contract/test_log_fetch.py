@@ -6,7 +6,7 @@ import pytest
 
 from connectors.log import Outgoing
 from schemas.errors import FatalError
-from schemas.positions import Source
+from schemas.positions import Position, Source
 from tests.contract.fabrics import Fabric, Joined, alone, named, outgoing, transact
 
 
@@ -22,6 +22,22 @@ async def test_a_start_beyond_the_end_is_fatal(fabric: Fabric) -> None:
     member = await Joined.start_one(fabric.log(named("group"), named("slot")), [topic], start=1000)
     with pytest.raises(FatalError):
         await member.until(lambda: False)
+
+
+async def test_what_retention_has_deleted_is_gone_and_a_start_there_is_fatal(fabric: Fabric) -> None:
+    topic = await fabric.topic()
+    source, reader = Source(topic, 0), fabric.reader()
+    await fabric.publisher().publish(outgoing(topic, b"0", b"1", b"2", b"3"))
+    member = await alone(fabric, topic, start=2)
+    await fabric.purge(source, 2)
+    extent = await reader.extent(source)
+    assert (extent.low, extent.high) == (2, 4)
+    assert await reader.at(Position(topic, 0, 1)) is None
+    assert [value async for records in reader.read(source) for value in records.values] == [b"2", b"3"]
+    assert await member.values(2) == [b"2", b"3"]
+    late = await Joined.start_one(fabric.log(named("group"), named("slot")), [topic], start=1)
+    with pytest.raises(FatalError):
+        await late.until(lambda: False)
 
 
 async def test_a_rewind_brings_the_records_again_and_drops_what_was_fetched(fabric: Fabric) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from connectors.log import Commit
-from schemas.errors import FatalError
+from schemas.errors import FatalError, OwnershipError
 from schemas.positions import Source
 from tests.contract.fabrics import Fabric, Joined, named, outgoing, transact
 
@@ -75,6 +75,44 @@ async def test_a_partition_that_was_paused_when_it_went_is_read_when_it_comes_ba
     await asyncio.wait_for(settled([first], [2]), 30)
     await fabric.publisher().publish(outgoing(topic, b"behind", partition=gone.partition))
     assert await first.values(1) == [b"behind"]
+
+
+async def test_a_commit_as_of_the_generation_before_is_refused(fabric: Fabric) -> None:
+    topic, group = await fabric.topic(2), named("group")
+    first = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+    await first.until(lambda: len(first.owned) == 2)
+    old = fabric.generation(first.log)
+    second = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+
+    async def both() -> None:
+        while not second.owned:
+            await asyncio.gather(first.fetch(0.05), second.fetch(0.05))
+
+    await asyncio.wait_for(both(), 30)
+    new, commits = fabric.generation(first.log), [Commit(source, 1, "") for source in first.owned]
+    fabric.back_to(first.log, old)
+    await first.log.begin()
+    with pytest.raises(OwnershipError):
+        await first.log.commit(commits)
+    await first.log.abort()
+    fabric.back_to(first.log, new)
+    await transact(first.log, commits=tuple(commits))
+
+
+async def test_the_broker_takes_an_offset_of_a_partition_that_the_member_does_not_hold(fabric: Fabric) -> None:
+    """Why the lane itself looks at what it holds: member and generation are all that is compared."""
+    topic, group = await fabric.topic(2), named("group")
+    first = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+    second = await Joined.start_one(fabric.log(group, named("slot")), [topic])
+
+    async def both() -> None:
+        while len(first.owned) != 1 or not second.owned:
+            await asyncio.gather(first.fetch(0.05), second.fetch(0.05))
+
+    await asyncio.wait_for(both(), 30)
+    (strange,) = second.owned
+    await transact(first.log, commits=(Commit(strange, 0, "not mine"),))
+    assert await second.log.committed([strange]) == {strange: Commit(strange, 0, "not mine")}
 
 
 async def test_an_owner_may_commit_until_it_has_let_go(fabric: Fabric) -> None:

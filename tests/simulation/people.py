@@ -11,9 +11,10 @@ from processors.flow.compiled import Flow
 from schemas import decision, pending
 from schemas.decision import Action, Decision
 from schemas.pending import Pending
-from schemas.positions import Position
+from schemas.positions import Position, Source
 from tests.simulation.events import TOPICS
 from tests.simulation.fabric import Fabric
+from tests.simulation.lives import Review
 
 GIVEN = {pa.int64(): 1, pa.float64(): 0.5, pa.bool_(): True, pa.string(): "asked"}
 PATIENCE = 10
@@ -28,7 +29,7 @@ class People:
 
     def decide(self, pick: int, words: Sequence[str], apart_s: float, tries: int = PATIENCE) -> None:
         """Decisions about one open review: approve, reject, or one that does not fit."""
-        reviews = self._fabric.proof.lives.reviews
+        reviews = {name: review for name, review in self._fabric.proof.lives.reviews.items() if self._sees(review)}
         if not reviews:
             if tries:
                 self._fabric.later(PAUSE_S, self.decide, pick, words, apart_s, tries - 1)
@@ -36,6 +37,10 @@ class People:
         review = sorted(reviews)[pick % len(reviews)]
         for at, word in enumerate(words):
             self._fabric.later(at * apart_s, self._said, review, reviews[review].waits, word)
+
+    def _sees(self, review: Review) -> bool:
+        """Whether `read_committed` delivers it: below a transaction that hangs it does not."""
+        return review.offset < self._fabric.broker.partition(Source(TOPICS.reviews, review.root.partition)).stable
 
     def _said(self, review: str, waits: Pending, word: str) -> None:
         gives = self._flow.gives[waits.step_index]
