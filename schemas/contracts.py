@@ -22,6 +22,7 @@ BUILT_IN: Final = Path(__file__).parent / "avro"
 _TOP: Final = "."  # no schema is called so
 _NAME: Final = re.compile(r"[^/\\\0]{1,200}")  # what a file in a folder may be called
 
+_LOGICAL: Final = {"logicalType": str, "precision": int, "scale": int}
 _SAID: Final = 300  # characters of an error
 _WRONG: Final = (SchemaParseException, UnknownType, SchemaRepositoryError, KeyError, TypeError, AttributeError, RecursionError)
 """What fastavro raises for what is no schema."""
@@ -49,6 +50,7 @@ class Contract:
         """
         try:
             parsed: Any = parse_schema(_bare(schema))
+            _check_named(parsed)
             identity = bytes.fromhex(fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO"))
             return cls(parsed["name"], _bare(parsed), parsed, identity)
         except _WRONG as error:
@@ -61,12 +63,12 @@ class Contract:
         Raises:
             ValueError: it is no Avro schema of a record.
         """
-        schema = json.loads(text)
-        if isinstance(schema, Mapping) and referred:
-            try:
+        try:
+            schema = json.loads(text)
+            if isinstance(schema, Mapping) and referred:
                 schema = load_schema(_TOP, repo=_Texts(text, referred))
-            except _WRONG as error:
-                raise ValueError(f"this is no Avro schema: {_said(error)}") from error
+        except _WRONG as error:
+            raise ValueError(f"this is no Avro schema: {_said(error)}") from error
         found = cls.of(schema)
         if not isinstance(found.schema, Mapping) or found.schema["type"] not in ("record", "error"):
             raise ValueError("it is no schema of a record")
@@ -177,12 +179,32 @@ def _said(error: Exception) -> str:
 
 
 def _bare(schema: Any) -> Any:
-    """A schema without what fastavro writes into it, in an order that is always the same: fastavro's differs from process to process."""
+    """A schema without what fastavro writes into it and logical types that are none, in an order that is always the same.
+
+    Fastavro's own differs from process to process.
+    """
     if isinstance(schema, list):
         return [_bare(part) for part in schema]
     if isinstance(schema, Mapping):
-        return {key: _bare(schema[key]) for key in sorted(schema, key=_place) if not key.startswith("__")}
+        return {key: _bare(schema[key]) for key in sorted(schema, key=_place) if not key.startswith("__") and _sound(key, schema[key])}
     return schema
+
+
+def _check_named(schema: Any) -> None:
+    """Refuse a field whose name is no text, which fastavro lets pass."""
+    if isinstance(schema, list):
+        for part in schema:
+            _check_named(part)
+    elif isinstance(schema, Mapping):
+        if "fields" in schema and not all(isinstance(field["name"], str) for field in schema["fields"]):
+            raise TypeError("a field's name is no text")
+        for part in (schema.get("type"), schema.get("items"), schema.get("values"), schema.get("fields")):
+            _check_named(part)
+
+
+def _sound(key: str, value: Any) -> bool:
+    """Whether it may stand there: a logical type that is none is passed over, as Avro says."""
+    return type(value) is _LOGICAL[key] if key in _LOGICAL else True
 
 
 def _place(key: str) -> tuple[bool, str]:

@@ -21,11 +21,13 @@ from schemas.metrics import Metric
 from schemas.vocabulary import Exit
 from streams.bulletin import Bulletin
 from streams.control import Control, catch_up
+from streams.hangs import HangWatch
 from streams.lagging import Lagging
 from streams.lane import Lane
 from streams.metrics import Meters, Unmeasured
 from streams.slot import Slot
 from streams.spans import Spans
+from streams.suspects import KILLED, Suspects
 from streams.watch import Watch, Watches
 from streams.wiring import Fabric, lane_of
 from streams.work import Work
@@ -47,6 +49,8 @@ class LaneHost(mode.Service):
         self.bulletin = Bulletin(parts.slot.flow, parts.slot.name, parts.publisher, parts.circuits, parts.clock)
         self.meters = Meters(parts.slot.flow, parts.clock.now_ms, self.bulletin.heard, self._worked)
         self.spans = Spans(parts.slot, parts.settings)
+        hung = parts.slot.hang_file.exists() and parts.slot.hang_file.stat().st_size > 0
+        self.suspects = Suspects.of(parts.slot.running_file, hung)
         self.lane: Lane | None = None
         self._lagging: Lagging | None = None
         self.first_batch_s: float | None = None  # since the process began
@@ -67,7 +71,7 @@ class LaneHost(mode.Service):
             if self.lane is not None:
                 await self.lane.process(work)
         except Exception as error:
-            die(self.parts.slot, error)
+            self._die(error)
 
     def leave(self) -> None:
         """End in order: drain, commit, leave the group, stop Faust."""
@@ -142,7 +146,10 @@ class LaneHost(mode.Service):
 
     async def _run(self) -> None:
         await catch_up(self.parts.reader, self.control)
-        lane, signer = lane_of(self.parts, self.control, self._watch())
+        if self.suspects.story:
+            LOGGER.warning(self.suspects.story)
+        lane, signer = lane_of(self.parts, self.control, self._watch(), self.suspects)
+        HangWatch(self.suspects, lane.flow.limits.step_s, self.parts.slot.hang_file, partial(die, self.parts.slot)).start()
         await lane.start()
         self.lane, self._lagging = lane, lane.lagging()
         self.control.changed = partial(self._heard, lane)
@@ -207,7 +214,12 @@ class LaneHost(mode.Service):
         try:
             await loop
         except Exception as error:
-            die(self.parts.slot, error, started=self.lane is not None)
+            self._die(error)
+
+    def _die(self, error: Exception) -> NoReturn:
+        """By a fault of the lane: no step is to blame, unless one was told already."""
+        self.suspects.end((), KILLED)
+        die(self.parts.slot, error, started=self.lane is not None)
 
 
 def die(slot: Slot, error: Exception, started: bool = True) -> NoReturn:

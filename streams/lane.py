@@ -216,9 +216,9 @@ class Lane:
             work.is_ready()
 
     async def _step(self, work: Work) -> None:
-        turn, states, share = Turn(work), self._ownership.memory.of(work), self._parts.trace_share
+        turn, states, share, guard = Turn(work), self._ownership.memory.of(work), self._parts.trace_share, self._parts.guard
         for group in work.groups:
-            work.journeys.append(await travel(group.flow, traced(group.batch, share), group.entry, states, turn, self._wait))
+            work.journeys.append(await travel(group.flow, traced(group.batch, share), group.entry, states, turn, self._wait, guard))
         self._down.clear()
 
     async def _cut(self, work: Work) -> bool:
@@ -258,6 +258,7 @@ class Lane:
                 self._check_progress(error)
                 return
             self._ownership.adopt(work, after)
+            self._parts.guard.settled(work.spans)
             self._flight.leave(work)
         self._failing_since_ms = None
         self._told(work, prepared, began)

@@ -8,6 +8,7 @@ from connectors.log import Log, Publisher, Reader
 from processors.flow.compiled import Flow, Topics, together
 from streams.clock import Clock
 from streams.ledger.signer import Signer
+from streams.stepping import UNGUARDED, Guard
 from streams.watch import Watch
 
 
@@ -44,6 +45,7 @@ class LaneParts:
     gone: Sequence[Topics] = ()  # of versions that can't be compiled any more: rows that wait there are told so, and end
     trace_share: float = 0.0  # of the events, by hash of the root position
     chance: Callable[[int], bytes] = os.urandom  # so many bytes, for the salts of leaves
+    guard: Guard = UNGUARDED
 
     @property
     def consumed(self) -> Sequence[str]:

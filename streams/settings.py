@@ -67,6 +67,9 @@ class Settings(BaseSettings):
         pattern="^https?://",
         description="where spans go by OTLP over HTTP, http://host:4318; else into files of the data folder",
     )
+    worker_memory: int = Field(
+        default=4 << 30, ge=1 << 30, description="bytes that a worker's own data may take; what needs more fails, instead of the machine"
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="how workers log: `json` lines, `text` for people; `auto` is text on a terminal"
     )

@@ -49,6 +49,16 @@ class Slot:
         return self.folder / "worked"
 
     @property
+    def running_file(self) -> Path:
+        """What the steps of its worker are at, and which events have ended workers."""
+        return self.folder / "running.json"
+
+    @property
+    def hang_file(self) -> Path:
+        """Where a worker stood that nothing but the interpreter's watchdog could end."""
+        return self.folder / "hang.txt"
+
+    @property
     def spans_file(self) -> Path:
         """Spans of traced events, where no collector is named."""
         return self.folder / "spans.jsonl"

@@ -1,7 +1,8 @@
 """Takes a batch through a flow's steps and says what became of each row; a row that breaks a step is found and ends alone."""
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Protocol
@@ -11,7 +12,8 @@ import pyarrow as pa
 
 from processors.flow.compiled import Flow
 from processors.step import Batch, Intake, Leave, Rows, Signal, State, Step, Stepped
-from schemas.errors import UnreachableError, WeftError
+from schemas.errors import FatalError, UnreachableError, WeftError
+from schemas.positions import Source
 from schemas.vocabulary import Reason, Verdict
 from streams.calls import listening
 from streams.watch import Call, Timing
@@ -79,11 +81,41 @@ class Gate:
         """Let the batch behind in."""
 
 
+class Guard:
+    """Knows of rows that end the process, and keeps them apart; this one knows of none. `suspects.py` has the one of a worker."""
+
+    def pieces(self, step: str, batch: Batch) -> list[Rows]:
+        """The batch's rows as the step gets them, in order."""
+        del step
+        return [np.arange(len(batch), dtype=np.int64)]
+
+    def doomed(self, step: str, batch: Batch) -> Mapping[int, str]:
+        """The rows that the step does not see again, and why."""
+        del step, batch
+        return {}
+
+    @asynccontextmanager
+    async def at(self, step: str, batch: Batch) -> AsyncIterator[None]:
+        """While the step is at it."""
+        del step, batch
+        yield
+
+    def exhausted(self, step: str, batch: Batch) -> FatalError | None:
+        """What one row alone ends that takes more memory than there is; None where it is a row's fault like any other."""
+        del step, batch
+        return None
+
+    def settled(self, spans: Mapping[Source, tuple[int, int]]) -> None:
+        """What was consumed from here, [first, next) by source, has its outcomes."""
+
+
+UNGUARDED = Guard()
+
 Wait = Callable[[str, UnreachableError], Awaitable[None]]
 """Called when a port of the named step is down; returns when the step should be tried again."""
 
 
-async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gate, wait: Wait) -> Journey:
+async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gate, wait: Wait, guard: Guard = UNGUARDED) -> Journey:
     """Run the steps from `entry` on."""
     journey = Journey(flow, batch.intake)
     for index in range(entry, len(flow.steps)):
@@ -93,10 +125,10 @@ async def travel(flow: Flow, batch: Batch, entry: int, states: States, gate: Gat
         if len(batch):
             began = perf_counter()
             with listening(step.name, batch) as calls:
-                stepped = await _run(step, batch, states.get((flow.ident, index)), _anew(wait, calls))
+                stepped = await _kept_apart(step, batch, states.get((flow.ident, index)), _anew(wait, calls), guard)
             took = perf_counter() - began
             journey.timings.append(Timing(step.name, index, len(batch), began, took, stepped.counts, stepped.readings, calls))
-            journey.fates += (_fate(batch, index, leave) for leave in stepped.leaves)
+            journey.fates += (_fate(batch, index, leave) for leave in _together(stepped.leaves))
             journey.signals += (replace(signal, step=step.name) for signal in stepped.signals)
             batch = stepped.batch
             if step.stateful:
@@ -117,6 +149,20 @@ def _anew(wait: Wait, calls: list[Call]) -> Wait:
     return waits
 
 
+def _together(leaves: Sequence[Leave]) -> Sequence[Leave]:
+    """Rows that broke the step one by one, as one: whatever is done for a leave is done once for all of them."""
+    alone = [leave for leave in leaves if leave.reason is Reason.STEP_FAILED and leave.columns is None]
+    if len(alone) < 2:
+        return leaves
+    sentences = {
+        int(row): leave.sentences[at] if leave.sentences else leave.sentence for leave in alone for at, row in enumerate(leave.rows)
+    }
+    rows = np.array(sorted(sentences), np.int64)
+    every = replace(alone[0], rows=rows, sentence="", sentences=[sentences[row] for row in rows.tolist()])
+    gone = set(map(id, alone))
+    return [*(leave for leave in leaves if id(leave) not in gone), every]
+
+
 def _fate(batch: Batch, index: int, leave: Leave) -> Fate:
     left = batch.take(leave.rows) if leave.columns is None else Batch(leave.columns, batch.origin[leave.rows], batch.intake)
     return Fate(left, index, leave.verdict, leave.reason, leave.rule, leave.sentence, leave.sentences)
@@ -126,7 +172,23 @@ class NotConservedError(Exception):
     """A step lost a row or gave one twice: its fault on those rows, not a port's."""
 
 
-async def _run(step: Step, batch: Batch, state: State, wait: Wait) -> Stepped:
+async def _kept_apart(step: Step, batch: Batch, state: State, wait: Wait, guard: Guard) -> Stepped:
+    """Run a step on the pieces that the guard gives it, without the rows that it must not see."""
+    if doomed := guard.doomed(step.name, batch):
+        rows = np.array(sorted(doomed), np.int64)
+        kept = np.setdiff1d(np.arange(len(batch)), rows)
+        rest = batch.take(kept)
+        stepped = await _kept_apart(step, rest, state, wait, guard) if len(rest) else Stepped(rest, (), state)
+        gone = Leave(rows, Verdict.DEAD_LETTER, Reason.STEP_FAILED, sentences=[doomed[row] for row in rows.tolist()])
+        return replace(stepped, leaves=(gone, *(replace(leave, rows=kept[leave.rows]) for leave in stepped.leaves)))
+    first, *others = guard.pieces(step.name, batch)
+    stepped = await _run(step, batch if not others else batch.take(first), state, wait, guard)
+    for piece in others:
+        stepped = _joined(stepped, await _run(step, batch.take(piece), stepped.state, wait, guard), int(piece[0]))
+    return stepped
+
+
+async def _run(step: Step, batch: Batch, state: State, wait: Wait, guard: Guard) -> Stepped:
     """Run a step; where it fails, on halves, until the row that breaks it is alone.
 
     Raises:
@@ -134,21 +196,25 @@ async def _run(step: Step, batch: Batch, state: State, wait: Wait) -> Stepped:
     """
     while True:
         try:
-            stepped = await step.run(batch, state)
+            async with guard.at(step.name, batch):
+                stepped = await step.run(batch, state)
             _check_conserved(step, batch, stepped)
+            return stepped
         except UnreachableError as error:
             await wait(step.name, error)
         except WeftError:
             raise
-        except Exception as fault:  # whatever else a step raises is the row's fault, and ends as its dead letter
-            if len(batch) == 1:
-                return _broken(batch, state, fault)
-            middle = len(batch) // 2
-            first = await _run(step, batch.take(np.arange(middle)), state, wait)
-            second = await _run(step, batch.take(np.arange(middle, len(batch))), first.state, wait)
-            return _joined(first, second, middle)
-        else:
-            return stepped
+        except Exception as raised:  # whatever else a step raises is the row's fault, and ends as its dead letter
+            fault = raised
+            break
+    if len(batch) == 1:  # not while it is handled: else each would drag along those of all larger batches
+        if isinstance(fault, MemoryError) and (end := guard.exhausted(step.name, batch)) is not None:
+            raise end from fault
+        return _broken(batch, state, fault)
+    middle = len(batch) // 2
+    first = await _run(step, batch.take(np.arange(middle)), state, wait, guard)
+    second = await _run(step, batch.take(np.arange(middle, len(batch))), first.state, wait, guard)
+    return _joined(first, second, middle)
 
 
 def _check_conserved(step: Step, batch: Batch, stepped: Stepped) -> None:

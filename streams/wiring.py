@@ -35,6 +35,7 @@ from streams.parts import Bounds, LaneParts
 from streams.registry import project_of
 from streams.settings import Settings
 from streams.slot import Slot, samples_socket
+from streams.stepping import UNGUARDED, Guard
 from streams.tables import IN_PROCESS
 from streams.watch import UNWATCHED, Watch
 
@@ -134,13 +135,13 @@ def _topics_of_gone(value: bytes, error: FlowError) -> list[Topics]:
         LOGGER.warning("%s can't be compiled any more; rows that still wait for it will be dead letters: %s", ident, error.sentence)
 
 
-def lane_of(parts: Fabric, control: Control, watch: Watch) -> tuple[Lane, Signer]:
+def lane_of(parts: Fabric, control: Control, watch: Watch, guard: Guard = UNGUARDED) -> tuple[Lane, Signer]:
     """The lane, and the signer of its trees, which someone must run."""
     flows, gone = flows_of(parts, control, watch)
     signer = Signer(parts.publisher, flows[0].topics.checkpoints, LogKey.load(parts.settings.log_key_file), parts.clock)
     log = KafkaLog(parts.kafka, parts.slot.flow, parts.slot.name)
     said, share = parts.settings, parts.settings.trace_share if parts.measured else 0.0
-    held = LaneParts(log, parts.reader, parts.publisher, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share)
+    held = LaneParts(log, parts.reader, parts.publisher, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share, guard=guard)
     return Lane(held), signer
 
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import shutil
 import time
 import uuid
@@ -165,6 +166,12 @@ def log_into(file: Path) -> None:
             os.dup2(log.fileno(), descriptor)
 
 
+def bound_memory(most_bytes: int) -> None:
+    """More than this is refused to whoever asks for it: a step gets a MemoryError, and the rows that need so much are found."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard), hard))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The process."""
     parser = argparse.ArgumentParser(prog="python -m streams.worker", description=__doc__.splitlines()[0] if __doc__ else "")
@@ -180,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_pandas_out()
     settings = load()
     log_to_stderr(settings.log_format)
+    bound_memory(settings.worker_memory)
     slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
         parts = replace(fabric(slot, settings), measured=not asked.unmeasured)

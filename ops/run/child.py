@@ -55,8 +55,9 @@ class Child:
         self._started_s = 0.0
         self._due_s = 0.0  # of the next start
         self._told = False
+        self._known: list[object] = []  # what the slot's file says of events that end workers
         self.starts = 0
-        self.in_vain = 0  # starts in a row after which no event was settled
+        self.in_vain = 0  # starts in a row after which no event was settled, and nothing more was known of one that ends workers
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +76,7 @@ class Child:
         pid, self._process = self._process.pid, None
         if code == 0:  # it asked to be started again
             return ""
-        worked = self._worked(pid)
+        worked = self._learnt() or self._worked(pid)
         self.in_vain = 0 if worked else self.in_vain + 1
         wait_s = self._back_off.failed(self._now() - self._started_s, worked)
         self._due_s = self._now() + wait_s
@@ -111,6 +112,14 @@ class Child:
             return self.slot.worked_file.read_text() == str(pid)
         except OSError:
             return False
+
+    def _learnt(self) -> bool:
+        """Whether more is known than before about events that end workers: the next start then is not in vain."""
+        before = self._known
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            said = json.loads(self.slot.running_file.read_bytes().partition(b"\n")[0])
+            self._known = said["suspects"] + said["condemned"]
+        return bool(self._known) and self._known != before
 
     def _fault(self) -> str:
         """What the worker itself said of its end."""

@@ -48,7 +48,7 @@ def _compiled(checked: Checked, spec: FlowFile, parts: Parts) -> Flow:
         name=spec.flow,
         version=spec.version,
         topics=topics_of(spec),
-        limits=_limits(spec),
+        limits=_limits(spec, max(placed.plan.takes_s for placed in checked.placed)),
         order=spec.order,
         steps=tuple(steps),
         gives=tuple(gives),
@@ -68,6 +68,7 @@ def _built(placed: Placed, parts: Parts) -> Step:
     return step if placed.when is None else When(step, placed.when, placed.plan.gives)
 
 
-def _limits(spec: FlowFile) -> Limits:
+def _limits(spec: FlowFile, takes_s: float) -> Limits:
+    """The bounds; a step may be at its rows at least as long as it may wait for its ports, and for half of that again."""
     limits = spec.limits
-    return Limits(limits.deadline, limits.review, limits.retries, limits.redrives, limits.value_bytes)
+    return Limits(limits.deadline, limits.review, limits.retries, limits.redrives, limits.value_bytes, max(limits.step, 1.5 * takes_s))

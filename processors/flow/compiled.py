@@ -42,6 +42,7 @@ class Limits:
     retries_s: tuple[float, ...] = (1.0, 30.0, 300.0)
     redrives: int = 3
     value_bytes: int = 1_048_576
+    step_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

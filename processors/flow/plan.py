@@ -67,6 +67,7 @@ class Plan:
     build: Callable[[Parts], Step]
     nullable: frozenset[str] = frozenset()  # of those given
     complete: bool = True  # False where a mistake (told) keeps it from knowing all that it gives
+    takes_s: float = 0.0  # how long it may wait for its ports, where it is told so
     pauses: bool = False  # an unreachable port pauses the lane at this step (else it degrades by itself)
 
 

@@ -104,6 +104,13 @@ class Limits(_Words, frozen=True):
     redrives: int = Field(default=3, ge=0, le=100, description="How often a dead letter may be redriven.")
     value_bytes: int = Field(default=1_048_576, ge=1, le=104_857_600, description="A larger value is a dead letter (`too-large`).")
 
+    step: Duration = Field(
+        default=60.0,
+        ge=1.0,
+        description="How long a step may be at its rows. A worker whose step does not come back in time is ended, and what it was at is "
+        "cut into pieces until the event that holds it up stands alone: a dead letter (`step-failed`).",
+    )
+
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         if list(self.retries) != sorted(set(self.retries)):

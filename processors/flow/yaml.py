@@ -7,6 +7,7 @@ booleans, and no object is ever built from a tag.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import yaml
@@ -139,8 +140,9 @@ class _Walk:
         return found
 
 
+@lru_cache(maxsize=16)  # one check of a flow reads a file several times
 def parse(file: str, text: str) -> Page:
-    """Read YAML or JSON. Never raises: what is wrong with the text is in `problems`."""
+    """Read YAML or JSON. Never raises: what is wrong with the text is in `problems`. Nobody may change what it gives."""
     walk = _Walk()
     try:
         loader = _Loader(text)

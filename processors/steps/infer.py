@@ -18,6 +18,9 @@ from schemas.errors import FailedError, UnreachableError
 from schemas.manifest import Input, Manifest, Tensor
 from schemas.vocabulary import Reason, Verdict
 
+READY_S = 2.0
+"""After a late answer a model is asked whether it is ready."""
+
 
 class ModelRung(BaseModel, frozen=True, extra="forbid"):
     """Another model answers."""
@@ -152,7 +155,8 @@ def plan(spec: Spec, at: Site, columns: Mapping[str, pa.DataType]) -> Plan:
         return Infer(name, tuple(_rung(rung, spec, parts, gives) for rung in rungs), gives, pauses, review)
 
     given = {**{field.name: field.type for field in gives}, MODEL: pa.string(), DEGRADED: pa.bool_()}
-    return Plan(name, frozenset(needs), given, build, complete=len(gives) > 0, pauses=pauses)
+    takes_s = sum(spec.timeout_ms / 1_000 + READY_S for rung in rungs if isinstance(rung, Manifest))
+    return Plan(name, frozenset(needs), given, build, complete=len(gives) > 0, pauses=pauses, takes_s=takes_s)
 
 
 def _rung(rung: Manifest | Expression, spec: Spec, parts: Parts, gives: pa.Schema) -> Rung:

@@ -105,6 +105,8 @@ def test_a_file_named_otherwise_than_its_schema_is_refused(tmp_path: Path) -> No
         "[" * 5_000,
         '{"type": "array", "items": ' * 3_000,
         '{"type": "record", "name": "T", "fields": null}',
+        '{"type": "record", "name": "T", "fields": [{"name": 3, "type": "int"}]}',
+        '{"type": "record", "name": "T", "fields": [{"name": "f", "type": {"type": "enum", "name": "E", "symbols": [1]}}]}',
         "3",
         "[1]",
         "\u0000",
@@ -115,3 +117,8 @@ def test_whatever_stands_in_a_schema_s_file_is_refused_in_a_sentence(tmp_path: P
     with pytest.raises(FlowError, match=r"a\.T\.avsc is no Avro schema: ") as refused:
         Contracts.load(tmp_path)
     assert len(refused.value.sentence) < 1_000
+
+
+def test_a_logical_type_that_is_none_is_passed_over() -> None:
+    odd = {"type": "bytes", "logicalType": ["decimal"], "precision": "12", "scale": 1.5}
+    assert Contract.of(record("T", odd)).schema == Contract.of(record("T", {"type": "bytes"})).schema

@@ -142,6 +142,19 @@ def test_a_worker_that_can_not_write_down_why_it_ends_ends_all_the_same() -> Non
     assert ended.returncode == Exit.FAILED
 
 
+def test_a_worker_that_ends_and_leaves_more_to_be_known_of_an_event_did_not_start_in_vain(tmp_path: Path) -> None:
+    slot, now = Slot("f", 0, 1, tmp_path), [0.0]
+    child = Child(slot, lambda _: _ending(1), lambda: now[0])
+    said = []
+    for known in ("", '{"suspects": [{"ends": 1}], "condemned": []}\n', '{"suspects": [{"ends": 1}], "condemned": []}\nbehind', "broken"):
+        child.tend()
+        child.wait(10)
+        slot.running_file.write_text(known)
+        said.append((child.tend().rsplit(" in ")[1], child.in_vain))
+        now[0] += 1.0
+    assert said == [("0.1 s", 1), ("0.1 s", 0), ("0.2 s", 1), ("0.4 s", 2)]
+
+
 def test_a_worker_that_did_some_work_is_started_again_soon(tmp_path: Path) -> None:
     slot, now = Slot("f", 0, 1, tmp_path), [0.0]
     child = Child(slot, lambda _: _ending(1), lambda: now[0])
