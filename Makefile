@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test simulate mutants demo faults upkeep bench-lane protocol clean
+.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka demo faults upkeep bench-lane protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -59,6 +59,15 @@ mutants: setup ## take one law of the lane out of the code at a time: the simula
 
 faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py
+
+fuzz: setup .tools/atheris ## a million hostile records, spoilt files, poison; FUZZ="--seed 2 --records 100000" for others
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+fuzz-kafka: setup ## 100,000 hostile records, 400 of them up to 50 MB, on real Kafka; events that hang, kill or fill real workers
+	@$(BIN)/python -m pytest -s -m "" tests/integration/test_fuzz_kafka.py tests/integration/test_deadly_events.py
+
+.tools/atheris: | $(UV) # libFuzzer for Python: beside Weft, not with it
+	@$(UV) pip install --quiet --only-binary :all: --target $@ --python $(BIN)/python atheris==3.0.0
 
 demo: setup ## a year of real flights through the whole fabric, and the proof; DEMO="--limit 2000 --no-serve" for a short one
 	@$(BIN)/weft demo $(DEMO)

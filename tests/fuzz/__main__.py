@@ -1,0 +1,154 @@
+"""What `make fuzz` runs: bad input by the million, spoilt files, readers of bytes, poison in a batch, and what coverage guides to."""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from processors.light import keep_pandas_out
+from tests.fuzz import poison
+from tests.fuzz.encodings import targets
+from tests.fuzz.files import Files
+from tests.fuzz.readers import readers, spoilt
+from tests.fuzz.stream import Stream
+from tests.fuzz.told import SHOWN, Told
+
+FLAT = 1.15  # what the memory at the end may be of that at the start
+ATHERIS = Path(".tools/atheris")
+
+
+class Run:
+    """What was asked, and what was found wrong."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked = asked
+        self.wrong: list[str] = []
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+
+    def part(self, name: str, work: Callable[[Path], None]) -> None:
+        """One part, in a folder of its own."""
+        began, before = time.monotonic(), len(self.wrong)
+        self.say(f"\n{name}")
+        with tempfile.TemporaryDirectory(prefix="weft-fuzz-") as folder:
+            work(Path(folder))
+        self.say(f"  {len(self.wrong) - before} wrong, {time.monotonic() - began:.0f} s")
+
+    # The parts
+
+    def stream(self, folder: Path) -> None:
+        """Every encoding through the decoders and a lane."""
+        every = targets()
+        found, memory = list[Told](), list[int]()
+        for number, target in enumerate(every):
+            records = self.asked.records * (number + 1) // len(every) - self.asked.records * number // len(every)
+            told = Stream(folder / target.name, target, self.asked.seed).run_now(records)
+            found.append(told)
+            memory += told.memory
+            self.wrong += told.wrong
+            self.say(f"  {told.target:20} {told.records:>9,} records, {told.per_s:>7,.0f}/s of processor time, {len(told.wrong)} wrong")
+        self._table(found)
+        self._memory(found)
+
+    def _table(self, found: Sequence[Told]) -> None:
+        kinds = Counter[str]()
+        ends = Counter[tuple[str, str]]()
+        for told in found:
+            for (label, verdict, reason), count in told.labels.items():
+                kinds[label] += count
+                ends[verdict, reason] += count
+        self.say("  thrown:  " + ", ".join(f"{label} {count:,}" for label, count in kinds.most_common()))
+        self.say(
+            "  ended:   "
+            + ", ".join(f"{verdict}{f' ({reason})' if reason else ''} {count:,}" for (verdict, reason), count in ends.most_common())
+        )
+        records, untold = sum(kinds.values()), sum(told.untold for told in found)
+        self.say(
+            f"  {records:,} records, each in one outcome; of {untold:,} ({untold / max(1, records):.1%}) only that can be told by hand"
+        )
+
+    def _memory(self, found: Sequence[Told]) -> None:
+        """Flat: the last tenth of each target's waves against the first, once it is warm."""
+        for told in found:
+            tenth = max(1, len(told.memory) // 10)
+            if len(told.memory) < 5:
+                continue
+            first, last = max(told.memory[1 : 1 + tenth]), max(told.memory[-tenth:])
+            self.say(f"  memory with {told.target:20} {first >> 20} MiB after {tenth} waves, {last >> 20} MiB at the end")
+            if last > first * FLAT:
+                self.wrong.append(f"memory grows with {told.target}: {first} to {last} bytes")
+
+    def files(self, folder: Path) -> None:
+        """Spoilt files of a flow."""
+        told = Files(folder, self.asked.seed).run(self.asked.files)
+        self.wrong += told.wrong
+        ends = Counter[str]()
+        for (_, end), count in told.ends.items():
+            ends[end] += count
+        self.say(f"  {told.files:,} files: {dict(ends)}; slowest {told.slowest_s:.2f} s of processor time")
+
+    def readers(self, folder: Path) -> None:
+        """Bytes near what each reader reads."""
+        chance, slowest = random.Random(f"readers {self.asked.seed}"), 0.0
+        for reader in readers():
+            refused, count = 0, max(1, self.asked.readings // (50 if reader.name in ("YAML", "CEL", "bundle") else 1))
+            for _ in range(count):
+                value, began = spoilt(chance, reader), time.process_time()
+                try:
+                    refused += reader.refused(value)
+                except Exception as error:
+                    self.wrong.append(f"{reader.name}: {type(error).__name__}: {error}; {value[:300]!r}")
+                slowest = max(slowest, time.process_time() - began)
+            self.say(f"  {reader.name:20} {count:>7,} read, {refused:>7,} refused")
+        self.say(f"  slowest {slowest:.2f} s of processor time")
+
+    def poison(self, folder: Path) -> None:
+        """What poison costs."""
+        found = []
+        for number, way in enumerate(poison.WAYS):
+            for share in poison.SHARES:
+                told = poison.cost(folder / f"{number}-{share}", way, share, self.asked.poison, self.asked.seed)
+                self.wrong += told.wrong
+                found.append((way, share, told))
+        for line in poison.table(found):
+            self.say(f"  {line}")
+
+    def guided(self, folder: Path) -> None:
+        """By coverage, in a process of its own."""
+        (folder / "corpus").mkdir()
+        argv = [sys.executable, "-m", "tests.fuzz.guided", str(folder / "corpus"), f"-max_total_time={self.asked.guided}"]
+        done = subprocess.run(argv, env={"PYTHONPATH": f"{ATHERIS}:."}, capture_output=True, text=True, check=False)
+        runs = [line for line in done.stderr.splitlines() if line.startswith("Done ")]
+        self.say(f"  {runs[0] if runs else 'no end'}")
+        if done.returncode or not runs:
+            self.wrong.append(f"guided by coverage: {done.stderr[-3_000:]}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, help="through the decoders and a lane")
+    parser.add_argument("--files", type=int, default=3_000, help="spoilt files of a flow")
+    parser.add_argument("--readings", type=int, default=50_000, help="by each reader of bytes")
+    parser.add_argument("--poison", type=int, default=5_000, help="events for each share of poison")
+    parser.add_argument("--guided", type=int, default=180, help="seconds, guided by coverage")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="*", default=["stream", "files", "readers", "poison", "guided"], help="parts")
+    run = Run(parser.parse_args())
+    keep_pandas_out()
+    print(f"seed {run.asked.seed}")
+    for name in run.asked.only:
+        run.part(name, getattr(run, name))
+    for line in run.wrong[:SHOWN]:
+        print(f"\nwrong: {line}")
+    print(f"\n{len(run.wrong)} wrong")
+    return 1 if run.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
