@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka demo faults upkeep bench-lane protocol clean
+.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka chaos demo faults upkeep bench-lane protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -57,8 +57,11 @@ simulate: setup ## seeded histories of whole workers in virtual time, for a minu
 mutants: setup ## take one law of the lane out of the code at a time: the simulation must find each (about ten minutes)
 	@$(BIN)/python -m tests.simulation --mutants $(MUTANT)
 
-faults: setup ## kill workers, Kafka, Redis and Ray Serve in mid-run, count every event, and say the figures (about six minutes)
-	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py tests/integration/test_kill.py
+chaos: setup ## 100,000 real events under more than a hundred faults, and what became of every one (about forty minutes; SEED=1 repeats a run)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+faults: setup ## Redis and Ray Serve go and come back in mid-run, and a worker's memory, with the figures (about four minutes)
+	@$(BIN)/python -m pytest -s -m "" tests/integration/test_faults.py
 
 fuzz: setup .tools/atheris ## a million hostile records, spoilt files, poison; FUZZ="--seed 2 --records 100000" for others
 	@$(BIN)/python -m tests.fuzz $(FUZZ)

@@ -9,7 +9,7 @@ from tests.serving import Served, running_serve
 from tests.stack import Proxy, TestStack, running_stack
 
 FOLDER = Path(__file__).parent
-ORDER = ("architecture", "unit", "simulation", "cli", "contract", "integration")
+ORDER = ("architecture", "unit", "simulation", "cli", "contract", "chaos", "integration")
 """Folders of tests, the quick ones first: what is plainly wrong is told within a minute."""
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +46,15 @@ class TestStack:
 
 
 @contextlib.contextmanager
-def running_stack(*only: str) -> Iterator[TestStack]:
-    """A stack in a temporary folder. A process of its own ends it when this one ends, even by a kill."""
+def running_stack(*only: str, elsewhere: Mapping[str, Path] | None = None) -> Iterator[TestStack]:
+    """A stack in a temporary folder, some parts' elsewhere. A process of its own ends it when this one ends, even by a kill."""
     folder = Path(tempfile.mkdtemp(prefix="weft-")).resolve()
     reaper = subprocess.Popen([sys.executable, "-c", REAPER, str(folder)], stdin=subprocess.PIPE, start_new_session=True)
     try:
         stack = LocalStack(Settings(data=folder))
+        stack.parts()  # marks the folder
+        for name, place in (elsewhere or {}).items():
+            (folder / name).symlink_to(place)
         stack.up(only)
         found = stack.addresses()
         yield TestStack(folder, found["bootstrap"], found["second_bootstrap"], found["second"], found["redis"])
@@ -69,11 +73,13 @@ class Proxy:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._listener: socket.socket | None = None
         self._frozen = threading.Event()
+        self._late_s, self._bytes_s = 0.0, float("inf")
         self.heal()
 
     def heal(self) -> None:
-        """Take connections (again) and let what was frozen flow."""
+        """Take connections (again) and let everything flow."""
         self._frozen.clear()
+        self.slow()
         if self._listener is None:
             self._listener = socket.create_server(self._listen)
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -81,6 +87,16 @@ class Proxy:
     def freeze(self) -> None:
         """Keep all connections open and let nothing through, as a network that loses every packet."""
         self._frozen.set()
+
+    def slow(self, late_s: float = 0.0, bytes_s: float = float("inf")) -> None:
+        """Let everything through so late, and of each connection no more than so much a second."""
+        self._late_s, self._bytes_s = late_s, bytes_s
+
+    def half_close(self) -> None:
+        """End what the other side says on all connections of now: what is under way to it still arrives, its answers do not."""
+        for inner, _ in list(self._pairs):
+            with contextlib.suppress(OSError):
+                inner.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close all connections and refuse new ones."""
@@ -98,8 +114,12 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 inner, _ = listener.accept()
-                outer = socket.create_connection(self._target)
-                self._pairs.append((inner, outer))
+                try:
+                    outer = socket.create_connection(self._target)
+                except OSError:  # nobody is there now: as if this were the other side itself
+                    inner.close()
+                    continue
+                self._pairs = [pair for pair in self._pairs if pair[0].fileno() >= 0] + [(inner, outer)]
                 threading.Thread(target=self._forward, args=(inner, outer), daemon=True).start()
 
     def _forward(self, inner: socket.socket, outer: socket.socket) -> None:
@@ -115,6 +135,7 @@ class Proxy:
                     data = source.recv(65536)
                     if not data:
                         return
+                    time.sleep(self._late_s + len(data) / self._bytes_s)
                     sink.sendall(data)
 
 

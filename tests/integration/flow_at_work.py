@@ -31,6 +31,11 @@ WEFT = Path(sys.executable).with_name("weft")
 PARTITIONS = 4
 QUICK = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 200}  # so that the watcher is not what is measured
 
+LITE = {
+    "model: arrival-delay, route": "model: arrival-delay-lite, route",
+    "fallback: [{model: arrival-delay-lite}, ": "fallback: [",
+}
+"""What to change so that a small model answers, in the worker itself."""
 LARGE = {"queue.buffering.max.messages": 1_000_000}
 QUIET = logging.getLogger("tests.clients")  # they say a lot while the broker is away
 QUIET.setLevel(logging.CRITICAL + 1)
@@ -73,9 +78,13 @@ class Arrivals(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.is_set():
-            found = sum(message.error() is None for message in self._consumer.consume(500, 0.05))
-            self.at_s += [time.monotonic()] * found
+            self.read()
         self._consumer.close()
+
+    def read(self) -> None:
+        """What came, one moment for each."""
+        found = sum(message.error() is None for message in self._consumer.consume(500, 0.05))
+        self.at_s += [time.monotonic()] * found
 
     def end(self) -> None:
         self._ended.set()
