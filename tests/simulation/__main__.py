@@ -48,7 +48,7 @@ def _mutants(asked: argparse.Namespace) -> int:
     print("| mutant | the law it takes out | found by | seeds |\n|---|---|---|---:|")
     for mutant in chosen:
         command = [sys.executable, "-W", "ignore", "-m", "tests.simulation", "--mutant", mutant.name, "--first", str(asked.first)]
-        command += ["--histories", str(min(asked.histories, 4_000)), "--seconds", "600", "--processes", str(asked.processes)]
+        command += ["--histories", str(min(asked.histories, 10_000)), "--seconds", "900", "--processes", str(asked.processes)]
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         found = next((line.split() for line in said.stdout.splitlines() if line.startswith("BROKEN ")), None)
         if found is None:

@@ -9,11 +9,11 @@ from typing import Any, Self
 from tests.simulation.events import KEYS, Kind, Shape
 
 KINDS = {
-    Kind.PLAIN: 40, Kind.TWICE: 14, Kind.NEVER: 3, Kind.ASKED: 12, Kind.LATE: 4, Kind.CURED: 7, Kind.FILTERED: 3, Kind.HELD: 3,
+    Kind.PLAIN: 40, Kind.TWICE: 8, Kind.NEVER: 3, Kind.ASKED: 12, Kind.LATE: 4, Kind.CURED: 7, Kind.FILTERED: 3, Kind.HELD: 3,
     Kind.RAISES: 3, Kind.UNFIT: 3, Kind.WORDS: 3,
 }  # fmt: skip
 ACTS = {
-    "send": 40, "fail": 16, "kill": 8, "stop": 8, "end": 5, "usurp": 1, "rebalance": 6, "move": 5, "expire": 7, "clock": 3, "redis": 3,
+    "send": 40, "fail": 10, "kill": 8, "stop": 8, "end": 5, "usurp": 1, "rebalance": 6, "move": 5, "expire": 3, "clock": 3, "redis": 3,
     "models": 3, "publishers": 2, "slow": 2, "decide": 20, "redrive": 9, "upgrade": 2, "purge": 2, "compact": 2, "pause": 2,
 }  # fmt: skip
 CALLS = {
@@ -124,7 +124,7 @@ def drawn(seed: int) -> Schedule:
     return Schedule(
         seed,
         slots,
-        chance.choice((0.0, 0.15, 0.3, 0.5)),
+        chance.choice((0.0, 0.0, 0.2, 0.4)),
         chance.choice((1, 2, 4, 9)),
         chance.choice((0.0, 0.0, 0.03, 0.15)),
         shape,
