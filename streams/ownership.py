@@ -123,6 +123,8 @@ class Ownership:
         async with self.lock:
             if not self.ready:  # nothing was committed by this process yet
                 await settled(self._parts.log, self._parts.written, self._parts.bounds.hanging_s)
+            elif sources:  # a block of the last owner may stand behind a transaction of a worker that stands still: it can't be read yet
+                await settled(self._parts.log, [self._takeover.ledger], self._parts.bounds.hanging_s)
             committed = await self._parts.log.committed(sources) if sources else {}
             starts = {source: await self._takeover.start(source, committed[source]) for source in sources}
             await self._begin(starts)
