@@ -21,8 +21,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: places.get(item.path.relative_to(FOLDER).parts[0], len(ORDER)))
     for item in items:
-        asks = "served" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("served" if asks else item.path.relative_to(FOLDER).as_posix()))
+        if item.get_closest_marker("xdist_group") is None:
+            asks = "served" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("served" if asks else item.path.relative_to(FOLDER).as_posix()))
 
 
 @pytest.fixture(autouse=True)
