@@ -126,5 +126,5 @@ def next_steps(place: Place, keep: bool) -> None:
             say(as_typed(f"  weft {line}", place.options))
         return
     say(f"The demo's stack is ended; report, receipt and keys stay in {place.proof}. For a stack that stays:")
-    say(f"  weft up && weft produce {FLOW} --limit 20000 --hostile && weft run {FLOW}")
+    say(f"  weft up && weft flow apply {FLOW} --yes && weft produce {FLOW} --limit 20000 --hostile && weft run {FLOW}")
     say("  README.md says what else there is.")
