@@ -47,7 +47,7 @@ check: setup ## lint, format, types, layers
 	@$(BIN)/lint-imports
 
 test: check ## check, then every test: what CI runs
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 SECONDS_LONG ?= 60
 FIRST ?= 0

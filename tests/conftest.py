@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.serving import Served, running_serve
 from tests.stack import Proxy, TestStack, running_stack
@@ -11,19 +13,28 @@ from tests.stack import Proxy, TestStack, running_stack
 FOLDER = Path(__file__).parent
 ORDER = ("architecture", "unit", "simulation", "cli", "contract", "chaos", "integration")
 """Folders of tests, the quick ones first: what is plainly wrong is told within a minute."""
+SERVED = {"tests/contract/test_models.py", "tests/integration/test_serving.py", "tests/integration/test_faults.py"}
+"""Files whose tests ask the model server."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick folders first, each in its own order; a folder without a place comes last.
-
-    What must stay in one process of pytest-xdist: a file's tests, and all that ask the model server, whose start takes a minute.
-    """
+    """Quick folders first, each in its own order; a folder without a place comes last."""
     places = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: places.get(item.path.relative_to(FOLDER).parts[0], len(ORDER)))
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            asks = "served" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("served" if asks else item.path.relative_to(FOLDER).as_posix()))
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Of two processes: a file's tests stay in one, and so do all files that ask the model server, whose start takes a minute."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "served" if file in SERVED else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Ours, whatever --dist says."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,6 @@ from serving.protocol import service
 from tests.models import CHAMPION, LITE, rows, trained
 from tests.serving import Served
 
-pytestmark = pytest.mark.xdist_group("served")  # the fixture asks for it where nobody sees
-
 
 @pytest.fixture(params=["memory", "serve"])
 async def endpoint(request: pytest.FixtureRequest) -> AsyncIterator[Endpoint]:
