@@ -119,6 +119,8 @@ class Proxy:
                 except OSError:  # nobody is there now: as if this were the other side itself
                     inner.close()
                     continue
+                for end in (inner, outer):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small piece waits for the last one's receipt
                 self._pairs = [pair for pair in self._pairs if pair[0].fileno() >= 0] + [(inner, outer)]
                 threading.Thread(target=self._forward, args=(inner, outer), daemon=True).start()
 
