@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
 UV := .tools/bin/uv
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE # else each of the many processes compiles all that it imports
 INSTALLED := .venv/.installed
 CODE := connectors ops processors schemas serving streams tests
 

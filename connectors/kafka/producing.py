@@ -16,8 +16,8 @@ from schemas.errors import AbortError, FatalError, LogError, RetriableError
 
 T = TypeVar("T")
 
-_CALL_S = 5.0  # one call of the client
-_STUCK_S = 7.0  # a call that has not returned by then never will: send_offsets_to_transaction forgets its timeout (librdkafka #5456, #5511)
+_CALL_S = 2.0  # one call of the client, which is then made again
+_STUCK_S = 4.0  # a call that has not returned by then never will: send_offsets_to_transaction forgets its timeout (librdkafka #5456, #5511)
 _PAUSE_S = 0.05  # before the same call again
 _FULL_S = 5.0  # how long produce() waits for room in the client's queue
 

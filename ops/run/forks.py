@@ -14,15 +14,27 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from processors.flow.words import step_modules
 from streams.slot import Slot
 
 _SERVER = multiprocessing.get_context("forkserver")
+_LATER = (
+    "faust.app.router",
+    "faust.assignor.partition_assignor",
+    "faust.tables.manager",
+    "faust.transport.conductor",
+    "faust.transport.drivers.aiokafka",
+    "faust.web.cache.backends.memory",
+    "faust.web.drivers.aiohttp",
+    "connectors.telemetry.file",
+)
+"""What a worker's imports bring in only once it is being started."""
 
 
 def starter(environment: Mapping[str, str]) -> Callable[[Slot], BaseProcess]:
     """Starts a slot's worker. The fork server takes this process's environment and files as they are at the first start."""
     os.environ.update(environment)
-    _SERVER.set_forkserver_preload(["__main__", "streams.worker"])
+    _SERVER.set_forkserver_preload(["__main__", "streams.worker", *_LATER, *(module.__name__ for module in step_modules().values())])
 
     def start(slot: Slot) -> BaseProcess:
         serve()
