@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka chaos demo faults upkeep bench-lane protocol clean
+.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka chaos demo faults upkeep bench protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -79,8 +79,8 @@ demo: setup ## a year of real flights through the whole fabric, and the proof; D
 upkeep: setup ## second start, upgrade, killed demos, read-only home, no network, other Pythons, odd paths: all tried in copies (half an hour)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_upkeep*.py
 
-bench-lane: setup ## one worker against a hand-written loop doing the same job
-	@$(BIN)/weft bench-lane
+bench: setup ## Weft and others that do the same job, side by side; BENCH="--rounds 1" for a short one
+	@$(BIN)/weft bench race $(BENCH)
 
 protocol: setup ## generate the stubs of the Open Inference Protocol anew
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serving/protocol/open_inference_grpc.proto

@@ -48,7 +48,7 @@ COMMANDS = (
     Row("quality", "ops.cli.quality:app", "Hold past events against a suite of expectations.", "Models"),
     Row("audit", "ops.cli.audit:app", "Prove the promise; make and check receipts.", "Proof"),
     Row("telemetry", "ops.cli.telemetry:app", "Dashboard, alert rules and metrics for Prometheus and Grafana.", "Figures"),
-    Row("bench-lane", "ops.cli.bench:bench_lane", "Race the lane against a loop written by hand.", "Figures"),
+    Row("bench", "ops.cli.bench:app", "Measure Weft, and others that do the same job.", "Figures"),
 )
 
 _TYPED = re.compile(rf"\bweft (?=(?:{'|'.join(row.name for row in COMMANDS)})\b)")
