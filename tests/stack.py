@@ -1,6 +1,7 @@
 """The one real stack of a test session, ended however the session ends, and a proxy that breaks its network."""
 
 import contextlib
+import multiprocessing
 import selectors
 import shutil
 import socket
@@ -11,7 +12,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from multiprocessing.managers import BaseManager
 from pathlib import Path
+from typing import Any
 
 from ops.stack.local import LocalStack
 from streams.settings import Settings
@@ -139,6 +142,21 @@ class Proxy:
                         return
                     time.sleep(self._late_s + len(data) / self._bytes_s)
                     sink.sendall(data)
+
+
+class _Apart(BaseManager):
+    """Holds a proxy in a process of its own."""
+
+
+_Apart.register("Proxy", Proxy)
+
+
+@contextlib.contextmanager
+def proxy_apart(listen: str, target: str) -> Iterator[Proxy]:
+    """A proxy that shares its interpreter with nobody: in a busy one each piece waits for its turn, and all behind it becomes slow."""
+    with _Apart(ctx=multiprocessing.get_context("spawn")) as manager:
+        there: Any = manager
+        yield there.Proxy(listen, target)
 
 
 def _address(text: str) -> tuple[str, int]:

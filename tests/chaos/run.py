@@ -21,7 +21,7 @@ from tests.chaos.traffic import Departures
 from tests.chaos.world import Blow, Disk, World
 from tests.models import trained
 from tests.serving import Served, running_serve
-from tests.stack import Proxy, TestStack, running_stack
+from tests.stack import TestStack, proxy_apart, running_stack
 
 RATE = 8.0  # events a second that come all the time
 DESK_S = 20.0  # between two looks of a person at what waits
@@ -84,8 +84,7 @@ def _world(asked: Asked, folder: Path) -> Iterator[World]:
         served = stack.enter_context(running_serve()) if asked.serve else None
         trained()
         asyncio.run(_load(running.redis_url))
-        proxy = Proxy(running.second_bootstrap, running.second)
-        stack.callback(proxy.cut)
+        proxy = stack.enter_context(proxy_apart(running.second_bootstrap, running.second))
         lines = _lines(running, served, disks / "workers" if disks else folder)
         for line in lines:
             stack.callback(line.kill)
