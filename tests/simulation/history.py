@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.simulation.audit import Auditor
 from tests.simulation.events import Kind
 from tests.simulation.fabric import Fabric, Line
 from tests.simulation.laws import BrokenError, Law
@@ -70,11 +71,15 @@ async def _history(world: World) -> None:
         await asyncio.sleep(act.after_s)
         world.act(act)
     await asyncio.sleep(1.0)
+    auditor = Auditor(world.fabric)
+    if world.schedule.seed % 2:  # it takes its time: the other histories go on without a pause
+        await auditor.at_work()
     world.mend()
     await _ended(world)
     world.close()
     await asyncio.sleep(8.0)
     _holds(world)
+    await auditor.at_end()
 
 
 async def _ended(world: World) -> None:

@@ -30,6 +30,7 @@ class Law(Enum):
     IN_PLACE = "A row that waits in place keeps attempt, first consumed and due time in the offset's metadata, also after a restart."
     BOUND = "In flight is bounded by bytes and batches."
     PROGRESS = "Nothing is ever dropped with the position already past it: every event ends."
+    PROVEN = "Anyone can prove it: `weft audit verify` finds nothing, while workers run and at the end."
     UNHARMED = "Crash-only: what cannot be handled ends the process, and nothing else does."
 
 

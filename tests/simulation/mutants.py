@@ -30,11 +30,12 @@ class Mutant:
     name: str
     law: str
     patches: tuple[Patch, ...]
+    behind: str = ""  # a second line of defence: the mutant that takes out the first one with it, and that must be found
 
 
 def _read() -> tuple[Mutant, ...]:
     said = yaml.safe_load((Path(__file__).parent / "mutants.yaml").read_text())
-    return tuple(Mutant(one["name"], one["law"], tuple(Patch(**patch) for patch in one["patches"])) for one in said)
+    return tuple(Mutant(**one | {"patches": tuple(Patch(**patch) for patch in one["patches"])}) for one in said)
 
 
 MUTANTS: Sequence[Mutant] = _read()

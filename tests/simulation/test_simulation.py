@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.audit import Auditor
+from tests.simulation.events import TOPICS
 from tests.simulation.history import Told, tell
 from tests.simulation.laws import Law
 from tests.simulation.mutants import MUTANTS, ROOT, Mutant
@@ -44,6 +46,22 @@ def test_the_page_shows_every_law_and_every_mutant() -> None:
     assert not [row for row in rows if row not in page], "see `make mutants`, and tests/simulation/laws.py"
 
 
+@pytest.mark.parametrize(("topic", "records"), [(TOPICS.result, 1), (TOPICS.ledger, 1), (TOPICS.checkpoints, 10_000)])
+def test_the_verification_of_a_history_sees_what_was_taken_away(topic: str, records: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Auditor.at_end
+
+    async def robbed(auditor: Auditor) -> None:
+        part = next(part for part in auditor.fabric.broker.topic(topic).partitions if any(entry.visible for entry in part.entries))
+        for gone in [entry for entry in part.entries if entry.visible][-records:]:
+            part.entries.remove(gone)
+        await honest(auditor)
+
+    monkeypatch.setattr(Auditor, "at_end", robbed)
+    told = tell(drawn(1))
+    assert told.broken is not None
+    assert told.broken.law is Law.PROVEN
+
+
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.simulation", *words]
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False)
@@ -67,3 +85,10 @@ def test_a_law_that_is_taken_out_is_found_and_its_story_told() -> None:
 def test_a_mutant_is_about_code_that_is_there(mutant: Mutant) -> None:
     for patch in mutant.patches:
         assert (ROOT / patch.file).read_text().count(patch.old) == 1, f"{patch.file} must hold this once:\n{patch.old}"
+
+
+def test_a_second_line_of_defence_is_sought_with_its_first() -> None:
+    named = {mutant.name: mutant for mutant in MUTANTS}
+    for mutant in (mutant for mutant in MUTANTS if mutant.behind):
+        assert set(mutant.patches) < set(named[mutant.behind].patches)
+        assert not named[mutant.behind].behind
