@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -90,12 +90,16 @@ class GrpcEndpoint:
         """As the port says."""
         request = ask(manifest.name, manifest.version, manifest.inputs, columns)
         try:
-            response = await call(self._open(), "ModelInfer")(request, timeout=timeout_s, metadata=_caller())
+            response = await self._asked("ModelInfer", request, timeout_s)
         except grpc.aio.AioRpcError as error:
             raise await self._translated(manifest, error, timeout_s) from error
+        if response is None:
+            raise FailedError(f"{manifest.ident} gave a wrong answer: it is no message of the protocol")
         served = response.parameters[SHA256].string_param if SHA256 in response.parameters else ""  # other servers do not say it
         if served not in ("", manifest.sha256):
             raise another_file(manifest)
+        if response.model_name not in ("", manifest.name):
+            raise FailedError(f"{manifest.ident} was asked, and model {response.model_name[:SHOWN_CHARS]!r} answered")
         if response.model_version not in ("", manifest.version):
             raise FailedError(f"{manifest.ident} was asked, and version {response.model_version[:SHOWN_CHARS]!r} answered")
         try:
@@ -108,16 +112,20 @@ class GrpcEndpoint:
         """As the port says."""
         request = protocol.ModelReadyRequest(name=manifest.name, version=manifest.version)
         try:
-            response = await call(self._open(), "ModelReady")(request, timeout=READY_WITHIN_S)
+            response = await self._asked("ModelReady", request, READY_WITHIN_S)
         except grpc.aio.AioRpcError:
             return False
-        return bool(response.ready)
+        return response is not None and bool(response.ready)
 
     async def close(self) -> None:
         """As the port says."""
         if self._channel is not None:
             await self._channel.close()
             self._channel = None
+
+    async def _asked(self, name: str, request: Any, timeout_s: float) -> Any:
+        """The answer; None where it is bytes that are no message of the protocol (gRPC logs why)."""
+        return await call(self._open(), name)(request, timeout=timeout_s, metadata=_caller())
 
     def _open(self) -> grpc.aio.Channel:
         if self._channel is None:
@@ -145,7 +153,7 @@ class GrpcEndpoint:
     async def lives(self) -> bool:
         """Whether the server answers at all."""
         try:
-            response = await call(self._open(), "ServerLive")(protocol.ServerLiveRequest(), timeout=READY_WITHIN_S)
+            response = await self._asked("ServerLive", protocol.ServerLiveRequest(), READY_WITHIN_S)
         except grpc.aio.AioRpcError:
             return False
-        return bool(response.live)
+        return response is not None and bool(response.live)
