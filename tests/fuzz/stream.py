@@ -4,9 +4,10 @@ import asyncio
 import gc
 import json
 import random
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ from tests.fuzz.codecs import Both
 from tests.fuzz.encodings import IDS, Target
 from tests.fuzz.events import DONE, EVENT, EXACT, FLOW, FOREIGN, OLDER, POLICIES, RULES, UNTOLD, WHO
 from tests.fuzz.thrown import VALUE_BYTES, Thrown, thrower
-from tests.fuzz.told import Place, Told, judge
+from tests.fuzz.told import Held, Place, Told, judge
 
 PARTITIONS = 3
 WAVE = 5_000
-SELDOM = 0.005
+SELDOM = 0.01
 TOPIC_BYTES = 1 << 20
 """What the topics take, but for the input, which takes more: such a record must end too."""
 SCHEMAS = {"fuzz.Event": EVENT, "fuzz.Event@1": OLDER, "fuzz.Event@2": FOREIGN, "fuzz.Exact": EXACT, "fuzz.Done": DONE, "fuzz.Who": WHO}
@@ -84,29 +85,34 @@ class Stream:
         bounds = Bounds(poll_s=0.02, room_s=0.05)
         return Lane(LaneParts(log, MemoryReader(self.broker), publisher, (self.flow,), "fuzz", clock, signer, UNWATCHED, bounds))
 
-    def run_now(self, records: int) -> Told:
+    def run_now(self, waves: Iterable[Sequence[Thrown]]) -> Told:
         """The same, in a loop of its own."""
-        return asyncio.run(self.run(records))
+        return asyncio.run(self.run(waves))
 
-    async def run(self, records: int) -> Told:
-        """Throw so many records, in waves."""
+    async def run(self, waves: Iterable[Sequence[Thrown]]) -> Told:
+        """Throw them, one wave after the other."""
         await self.lane.start()
         task = asyncio.create_task(self.lane.run())
-        for left in range(records, 0, -WAVE):
-            make = self._seldom if (records - left) // WAVE % 2 else self.make
-            thrown = [make(self.chance) for _ in range(min(WAVE, left))]
+        for thrown in waves:
             await self._wave(thrown, task)
         self.lane.stop()
         await task
         await self.lane.close()
         return self.told
 
-    def _seldom(self, chance: random.Random) -> Thrown:
-        """Among hundreds that are good: what is read in whole batches gets a chance to let a bad one pass."""
-        while True:
-            one = self.make(chance)
-            if (one.ending.verdict is not Verdict.DEAD_LETTER and one.ending is not UNTOLD) or chance.random() < SELDOM:
-                return one
+    def waves(self, records: int) -> Iterator[Sequence[Thrown]]:
+        """So many records: a wave as it is drawn, one that is nearly all good, and one of the bad that were left over."""
+        for left in range(records, 0, -3 * WAVE):
+            drawn = [self.make(self.chance) for _ in range(min(3 * WAVE, left))]
+            mixed, rest = drawn[:WAVE], drawn[WAVE:]
+            good, bad = list[Thrown](), list[Thrown]()
+            for one in rest:
+                (good if self._good(one) else bad).append(one)
+            yield from (wave for wave in (mixed, (good + bad)[:WAVE], (good + bad)[WAVE:]) if wave)
+
+    def _good(self, one: Thrown) -> bool:
+        """Or one in hundreds that is not: what is read in whole batches gets a chance to let a bad one pass among those that are."""
+        return (one.ending.verdict is not Verdict.DEAD_LETTER and one.ending is not UNTOLD) or self.chance.random() < SELDOM
 
     async def _wave(self, thrown: Sequence[Thrown], task: asyncio.Task[None]) -> None:
         places = self._sent(thrown)
@@ -115,7 +121,7 @@ class Stream:
             await asyncio.sleep(0.005)
         if task.done():
             task.result()
-        self.told.seconds += time.process_time() - began
+        self.told.waves_s.append(time.process_time() - began)
         self.told.records += len(thrown)
         judge(self.told, self.flow.topics, self.entries, places)
         if self._both is not None:
@@ -124,7 +130,7 @@ class Stream:
             )
         self._emptied()
         gc.collect()
-        self.told.memory.append(psutil.Process().memory_info().rss)
+        self.told.memory.append(Held(psutil.Process().memory_info().rss, sys.getallocatedblocks()))
 
     def _sent(self, thrown: Sequence[Thrown]) -> Mapping[Place, Thrown]:
         publish, places = self.broker.append, dict[Place, Thrown]()

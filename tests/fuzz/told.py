@@ -1,8 +1,10 @@
 """What became of the records that were thrown, and whether it is what had to."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
+from typing import NamedTuple
 
 import cbor2
 
@@ -19,21 +21,33 @@ Place = tuple[int, int]
 SHOWN = 20
 
 
+class Held(NamedTuple):
+    """What the process holds after a wave, once what nobody refers to is collected."""
+
+    resident_bytes: int
+    objects: int  # blocks of the interpreter's allocator
+
+
+def typical(waves: Sequence[Held]) -> Held:
+    """The median of some waves."""
+    return Held(int(median(held.resident_bytes for held in waves)), int(median(held.objects for held in waves)))
+
+
 @dataclass
 class Told:
     """What became of all records thrown at one target."""
 
     target: str
     records: int = 0
-    seconds: float = 0.0  # of processor time, of the lane alone: others may use the machine too
+    waves_s: list[float] = field(default_factory=list)  # of processor time, of the lane alone: others may use the machine too
     labels: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # label, verdict and reason
     untold: int = 0  # of which it can't be told by hand what becomes of them, only that they end once
     wrong: list[str] = field(default_factory=list)
-    memory: list[int] = field(default_factory=list)  # resident bytes after each wave
+    memory: list[Held] = field(default_factory=list)  # after each wave
 
     @property
     def per_s(self) -> float:
-        return self.records / self.seconds if self.seconds else 0.0
+        return self.records / sum(self.waves_s) if self.waves_s else 0.0
 
     def complain(self, place: Place, one: Thrown, sentence: str) -> None:
         value = one.value if one.value is None else one.value[:300]
