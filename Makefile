@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka chaos demo faults upkeep bench protocol clean
+.PHONY: help setup lock check test simulate mutants fuzz fuzz-kafka chaos demo faults upkeep bench bench-smoke protocol clean
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo "$$python" && break; done)
@@ -40,6 +40,8 @@ $(UV):
 lock: $(UV) ## resolve the dependencies of pyproject.toml anew into requirements.lock
 	@$(UV) pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header -o requirements.lock
+	@for peer in faust quix bytewax; do (cd ops/bench/peers && ../../../$(UV) pip compile $$peer.in --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o $$peer.lock); done # of the peers in the benchmark
 
 check: setup ## lint, format, types, layers
 	@$(BIN)/ruff check .
@@ -79,8 +81,11 @@ demo: setup ## a year of real flights through the whole fabric, and the proof; D
 upkeep: setup ## second start, upgrade, killed demos, read-only home, no network, other Pythons, odd paths: all tried in copies (half an hour)
 	@$(BIN)/python -m pytest -s -m "" tests/integration/test_upkeep*.py
 
-bench: setup ## Weft and others that do the same job, side by side; BENCH="--rounds 1" for a short one
-	@$(BIN)/weft bench race $(BENCH)
+bench: setup ## Weft and others that do the same job, side by side, into docs/benchmarks.md (about half an hour); BENCH="--only loop,weft"
+	@$(BIN)/weft bench race --out docs/benchmarks.md $(BENCH)
+
+bench-smoke: setup ## the same with few events, once, nobody killed (two minutes): whether all of it works, no figures
+	@$(BIN)/weft bench race --events 20000 --rounds 1 --no-kills $(BENCH)
 
 protocol: setup ## generate the stubs of the Open Inference Protocol anew
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. serving/protocol/open_inference_grpc.proto

@@ -179,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--slot", type=int, required=True, help="from 0")
     parser.add_argument("--of", type=int, required=True, help="how many workers the flow has")
     parser.add_argument("--unmeasured", action="store_true", help="no metrics and no spans; so a benchmark tells what they cost")
+    parser.add_argument("--at-least-once", action="store_true", help="no transactions; so a benchmark tells what they cost")
     parser.add_argument("--log", type=Path, help="a file to log into; else standard error")
     asked = parser.parse_args(arguments)
     if asked.log is not None:
@@ -190,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bound_memory(settings.worker_memory)
     slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
-        parts = replace(fabric(slot, settings), measured=not asked.unmeasured)
+        parts = replace(fabric(slot, settings), measured=not asked.unmeasured, exactly_once=not asked.at_least_once)
     except WeftError as error:
         die(slot, error, started=False)
     run(parts, SystemClock().now_ms() - round(age_s() * 1000))

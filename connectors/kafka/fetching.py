@@ -82,6 +82,10 @@ class FetchThread:
                 raise translated(at.error, "reading committed offsets")
         return found
 
+    def do_commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit without a transaction."""
+        self._consumer.commit(offsets=offsets, asynchronous=False)
+
     def do_close(self) -> None:
         """Leave the loop."""
         self._closing = True

@@ -26,6 +26,8 @@ from schemas.positions import Source
 class KafkaLog:
     """A `Log`. Rebalances are heard of as long as fetch() is called from time to time: the client waits while a full batch lies ready."""
 
+    producer: type[TransactionalProducer] = TransactionalProducer
+
     def __init__(self, settings: KafkaSettings, group: str, slot: str) -> None:
         self._settings, self._group, self._slot = settings, group, slot
         self._admin: KafkaAdmin | None = None
@@ -40,7 +42,7 @@ class KafkaLog:
         await asyncio.to_thread(require, self._settings, topics)
         self._owner = owner
         self._admin = KafkaAdmin(self._settings)
-        self._producer = TransactionalProducer(self._settings, self._slot)
+        self._producer = self.producer(self._settings, self._slot)
         await self._producer.start()
         self._fetching = FetchThread(self._settings, self._group, self._slot, topics, self)
         self._fetching.thread.start()

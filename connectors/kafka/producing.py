@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from connectors.kafka.errors import Kind, kind_of, translated
-from connectors.kafka.settings import LOGGER, KafkaSettings
+from connectors.kafka.settings import LOGGER, Conf, KafkaSettings
 from connectors.kafka.threads import CallThread
 from connectors.log import Commit, Outgoing
 from schemas.errors import AbortError, FatalError, LogError, RetriableError
@@ -27,13 +27,16 @@ class TransactionalProducer:
 
     def __init__(self, settings: KafkaSettings, slot: str) -> None:
         self._watchdog_s = settings.watchdog_s
-        self._producer = Producer(settings.transactional(slot), logger=LOGGER)
+        self._producer = Producer(self._conf(settings, slot), logger=LOGGER)
         self._thread = CallThread(f"settle-{slot}")
         self._progress_s = self._called_s = 0.0
         self._open = False
         self._refused: LogError | None = None  # why the open transaction must not commit
         self._dead: FatalError | None = None
         self._tracked: list[int] = []
+
+    def _conf(self, settings: KafkaSettings, slot: str) -> Conf:
+        return settings.transactional(slot)
 
     async def start(self) -> None:
         """Fence earlier holders of the slot and end their transaction."""

@@ -52,8 +52,8 @@ class Ground:
         """The broker."""
         return KafkaSettings(self.bootstrap)
 
-    def start(self, name: str, command: Sequence[str], serve: str = IN_PROCESS) -> subprocess.Popen[bytes]:
-        """A process, its output at the end of a log of its own. `serve`: who answers for the models."""
+    def start(self, name: str, command: Sequence[str], serve: str = IN_PROCESS, folder: Path | None = None) -> subprocess.Popen[bytes]:
+        """A process, its output at the end of a log of its own. `serve`: who answers for the models. `folder`: where it is, else here."""
         environment = {
             **os.environ,
             "WEFT_PROJECT": str(self.settings.project_folder),
@@ -64,7 +64,7 @@ class Ground:
             **self.more,
         }
         with self.log(name).open("ab") as log:
-            return subprocess.Popen(list(command), env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            return subprocess.Popen(list(command), cwd=folder, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def worker(self, flow: str, *more: str, serve: str = IN_PROCESS, slot: int = 0, of: int = 1) -> subprocess.Popen[bytes]:
         """A worker of a flow."""

@@ -19,10 +19,10 @@ BANNED_NAMES = {"utils.py", "util.py", "common.py", "helpers.py", "helper.py", "
 BANNED_WORDS = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "TYPE_" + "CHECKING", "unittest" + r"\.mock")) + r")\b")
 OWNERS = {
     # library: the only modules that may import it
-    "faust": ("streams",),
+    "faust": ("streams", "ops.bench.peers"),
     "mode": ("streams",),
-    "confluent_kafka": ("connectors.kafka", "ops.bench.handmade"),
-    "redis": ("connectors.redis", "ops.bench.handmade"),
+    "confluent_kafka": ("connectors.kafka", "ops.bench.peers", "ops.bench.outputs"),
+    "redis": ("connectors.redis", "ops.bench.peers"),
     "ray": ("serving",),
     "prometheus_client": ("streams",),
     "opentelemetry": ("connectors.telemetry",),
@@ -33,7 +33,7 @@ OWNERS = {
     "onnxmltools": ("serving.training",),
     "grpc": ("serving",),
     "cel": ("processors.cel",),
-    "pyruhvro": ("schemas.codecs",),
+    "pyruhvro": ("schemas.codecs", "ops.bench.peers"),
     "cryptography": ("streams.ledger",),
     "great_expectations": ("ops.quality.judge",),
     "jgo": ("ops.stack",),
