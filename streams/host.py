@@ -145,6 +145,7 @@ class LaneHost(mode.Service):
         return self.lane.status() if self.lane is not None else {}
 
     async def _run(self) -> None:
+        self.parts.log.fence()
         await catch_up(self.parts.reader, self.control)
         if self.suspects.story:
             LOGGER.warning(self.suspects.story)

@@ -126,7 +126,7 @@ class Ownership:
             elif sources:  # a block of the last owner may stand behind a transaction of a worker that stands still: it can't be read yet
                 await settled(self._parts.log, [self._takeover.ledger], self._parts.bounds.hanging_s)
             committed = await self._parts.log.committed(sources) if sources else {}
-            starts = {source: await self._takeover.start(source, committed[source]) for source in sources}
+            starts = await self._takeover.starts(committed)
             await self._begin(starts)
             for source, start in starts.items():
                 self.owned[source] = Owned(start.offset, start.tree, start.waiting)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors.kafka.log import KafkaLog
-from connectors.kafka.plain import AtLeastOnceLog
 from connectors.kafka.publisher import KafkaPublisher
 from connectors.kafka.reader import KafkaReader
 from connectors.kafka.settings import KafkaSettings
@@ -51,12 +50,12 @@ class Fabric:
     slot: Slot
     settings: Settings
     kafka: KafkaSettings
+    log: KafkaLog
     reader: KafkaReader
     publisher: KafkaPublisher
     lookup: Lookup
     models: Models
     clock: Clock
-    exactly_once: bool = True  # else without transactions: what they cost is measured so
     measured: bool = True  # else no metrics and no spans: what they cost is measured so
 
     def circuits(self) -> Mapping[str, str]:
@@ -79,7 +78,8 @@ def fabric(slot: Slot, settings: Settings) -> Fabric:
         models = local_models(FolderProject(settings.project_folder))
     elif settings.serve:
         models = remote_models(FolderProject(settings.project_folder), endpoint(settings, settings.serve))
-    return Fabric(slot, settings, kafka, KafkaReader(kafka), KafkaPublisher(kafka), lookup, models, SystemClock())
+    log = KafkaLog(kafka, slot.flow, slot.name)
+    return Fabric(slot, settings, kafka, log, KafkaReader(kafka), KafkaPublisher(kafka), lookup, models, SystemClock())
 
 
 def endpoint(settings: Settings, address: str) -> GrpcEndpoint:
@@ -141,9 +141,9 @@ def lane_of(parts: Fabric, control: Control, watch: Watch, guard: Guard = UNGUAR
     """The lane, and the signer of its trees, which someone must run."""
     flows, gone = flows_of(parts, control, watch)
     signer = Signer(parts.publisher, flows[0].topics.checkpoints, LogKey.load(parts.settings.log_key_file), parts.clock)
-    log = (KafkaLog if parts.exactly_once else AtLeastOnceLog)(parts.kafka, parts.slot.flow, parts.slot.name)
     said, share = parts.settings, parts.settings.trace_share if parts.measured else 0.0
-    held = LaneParts(log, parts.reader, parts.publisher, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share, guard=guard)
+    ports = parts.log, parts.reader, parts.publisher
+    held = LaneParts(*ports, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share, guard=guard)
     return Lane(held), signer
 
 

@@ -24,6 +24,7 @@ from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from connectors.kafka.admin import KafkaAdmin
 from connectors.kafka.others import CLIENT_ID, Client
+from connectors.kafka.plain import AtLeastOnceLog
 from connectors.kafka.settings import KafkaSettings
 from processors.flow.bundle import CONTROL_TOPIC
 from processors.light import keep_pandas_out
@@ -191,7 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bound_memory(settings.worker_memory)
     slot = Slot(asked.flow, asked.slot, asked.of, settings.data_folder)
     try:
-        parts = replace(fabric(slot, settings), measured=not asked.unmeasured, exactly_once=not asked.at_least_once)
+        parts = replace(fabric(slot, settings), measured=not asked.unmeasured)
+        if asked.at_least_once:
+            parts = replace(parts, log=AtLeastOnceLog(parts.kafka, slot.flow, slot.name))
     except WeftError as error:
         die(slot, error, started=False)
     run(parts, SystemClock().now_ms() - round(age_s() * 1000))

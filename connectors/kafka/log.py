@@ -32,18 +32,25 @@ class KafkaLog:
         self._settings, self._group, self._slot = settings, group, slot
         self._admin: KafkaAdmin | None = None
         self._producer: TransactionalProducer | None = None
+        self._fenced: asyncio.Task[None] | None = None
         self._fetching: FetchThread | None = None
         self._unheld: Unheld | None = None
         self._owner: Owner | None = None
         self._asked: asyncio.Future[Answer] | None = None
+
+    def fence(self) -> asyncio.Task[None]:
+        """Begin to fence earlier holders of the slot: half a second, where a transaction of theirs is open. start() waits for it."""
+        if self._fenced is None:
+            self._producer = self.producer(self._settings, self._slot)
+            self._fenced = asyncio.create_task(self._producer.start())
+        return self._fenced
 
     async def start(self, topics: Sequence[str], owner: Owner) -> None:
         """See Log."""
         await asyncio.to_thread(require, self._settings, topics)
         self._owner = owner
         self._admin = KafkaAdmin(self._settings)
-        self._producer = self.producer(self._settings, self._slot)
-        await self._producer.start()
+        await self.fence()
         self._fetching = FetchThread(self._settings, self._group, self._slot, topics, self)
         self._fetching.thread.start()
         self._unheld = Unheld(self._settings, self._group, self._slot, topics)
@@ -146,7 +153,7 @@ class KafkaLog:
         if self._fetching is not None:
             self._fetching.inbox.put(self._fetching.do_close)
             await asyncio.to_thread(self._fetching.thread.join, self._settings.watchdog_s)
-        self._admin = self._producer = self._fetching = None
+        self._admin = self._producer = self._fenced = self._fetching = None
 
     # The owner, as the fetch thread sees it
 

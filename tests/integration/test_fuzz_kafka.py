@@ -120,7 +120,7 @@ async def test_whatever_is_thrown_at_a_real_worker_ends_once_as_it_must(stack: T
         flow.finish(600)
         took, peak = time.monotonic() - began, psutil.Process(pid).memory_info().rss
         assert flow.starts() == 1
-    told = Told(target.name, RECORDS, took)
+    told = Told(target.name, RECORDS, [took])
     spec = check(project(tmp_path, target), flow.name).sound()
     judge(told, topics_of(spec), lambda topic: entries(stack.bootstrap, topic), places)
     print(
