@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ops.bench.peers.job import Job, found, keys
 from schemas.errors import FailedError
@@ -36,8 +36,11 @@ class Records:
         self._assigned = False
 
     def size(self) -> int:
-        """How many records there may be to read; marks of transactions count too."""
-        return sum(self._consumer.get_watermark_offsets(TopicPartition(at.topic, at.partition), timeout=10.0)[1] for at in self._at)
+        """How many records there may be to read; marks of transactions count too. 0 while a topic is too new to have a leader."""
+        try:
+            return sum(self._consumer.get_watermark_offsets(TopicPartition(at.topic, at.partition), timeout=10.0)[1] for at in self._at)
+        except KafkaException:
+            return 0
 
     def some(self, wait_s: float) -> list[Message]:
         """The next records."""

@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def race_(
       weft bench race --only weft-unmeasured,weft --rounds 7 --no-kills
     """
     from ops.bench.contenders import USUAL, chosen
-    from ops.bench.pages import HEAD, cells, remarks, write
+    from ops.bench.pages import write
     from ops.bench.race import Asked, Race
 
     contenders = chosen([name.strip() for name in only.split(",")] if only else USUAL)
@@ -51,10 +51,16 @@ def race_(
     if json:
         as_json(outcome.figures())
     else:
-        table(HEAD, [cells(row) for row in outcome.rows()])
-        for remark in remarks(outcome):
-            say(remark)
+        _told(outcome)
     return Exit.DONE if outcome.sound() else Exit.FAILED
+
+
+def _told(outcome: Any) -> None:
+    from ops.bench.pages import HEAD, cells, remarks
+
+    table(HEAD, [cells(row) for row in outcome.rows()])
+    for remark in remarks(outcome):
+        say(remark)
 
 
 def machine(events: int, rounds: int) -> dict[str, object]:
