@@ -23,6 +23,18 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"  # how often a value fell below each bound; those of times carry the trace of a sampled event
 
 
+class Phase(StrEnum):
+    """Where a batch's time goes beside its steps. Those from `idle` on follow one another; other batches are in those before meanwhile."""
+
+    FETCH = "fetch"  # the lane waits for the records
+    PREPARE = "prepare"  # outcomes, digests and leaves are written down
+    IDLE = "idle"  # the batch before is settled, and this one is not ready
+    PRODUCE = "produce"  # a transaction is begun, and the client takes the records
+    PACK = "pack"  # leaves become blocks of the ledger
+    FLUSH = "flush"  # what was produced lands
+    COMMIT = "commit"  # the offsets are sent, and all of it counts
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """What a metric is called, and what it says."""
@@ -76,6 +88,9 @@ class Metric(Enum):
     # time
     STEP_SECONDS = _seconds("step_seconds", STEP, "Time that a step took for a batch.")
     STEP_ROWS = _counter("step_rows", STEP, "Rows that a step worked on.")
+    PHASE_SECONDS = _seconds(
+        "phase_seconds", (*FLOW, "phase"), f"Time that a phase took for a batch, beside its steps: {', '.join(Phase)}."
+    )
     TRANSACTION_SECONDS = _seconds("transaction_seconds", FLOW, "Time of a transaction, from its first record to its commit.")
     LATENCY_SECONDS = _seconds("latency_seconds", FLOW, "From the fetch of a batch to its commit.")
     AGE_SECONDS = _seconds("age_seconds", FLOW, "From the time stamp of a batch's oldest record to its commit.", AGE_SECONDS)

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from connectors.log import Fetched
 from schemas.errors import AbortError, FatalError, OwnershipError, UnreachableError, UnreadableError
+from schemas.metrics import Phase
 from schemas.positions import Source
 from streams.admission import Admission
 from streams.expiry import ask_expired
@@ -69,6 +70,7 @@ class Lane:
         consumed = frozenset(self._parts.consumed)
         while not self._draining:
             await self._pauses.apply(self._log, self._ownership.owned, self._clock.now_ms())
+            began = perf_counter()
             try:
                 fetched = await self._log.fetch(self._bounds.batch_rows, self._bounds.batch_bytes, self._wait_s(), consumed)
             except UnreadableError:  # what came before it is settled: whoever gives it up gives up nothing else
@@ -80,6 +82,7 @@ class Lane:
             self._ownership.check()
             work, back = self._received(fetched)
             if work is not None:
+                work.phases[Phase.FETCH] = self._fetched_s - began
                 self._flight.enter(work)  # before anything is awaited: who drops what is in flight must find it there
             if back:
                 await self._log.rewind(back)
@@ -105,16 +108,19 @@ class Lane:
 
     async def settling(self) -> None:
         """Settle in order, for ever."""
+        free_s = perf_counter()
         while True:
             work = self._flight.head()
             if work is None:
                 await self._flight.changed(self._bounds.poll_s)
                 continue
             await self._readied(work)
+            work.phases[Phase.IDLE] = perf_counter() - free_s
             if work.task is not None and work.task.done() and not work.task.cancelled():
                 work.task.result()
             if not work.void:
                 await self._settle(work)
+            free_s = perf_counter()
 
     def pause(self, why: str) -> None:
         """Fetch nothing while any `why` stands; what is in flight goes on."""
@@ -209,7 +215,8 @@ class Lane:
             while self.flow.order == "key" and await self._cut(work):
                 work.journeys[:] = ended
                 await self._step(work)
-            work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms, self._parts.chance)
+            with work.taking(Phase.PREPARE):
+                work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms, self._parts.chance)
         finally:
             if work.void:
                 self._down.clear()  # those that still wait say so again
@@ -284,8 +291,7 @@ class Lane:
         for (verdict, _, _), rows in prepared.verdicts.items():
             self._verdicts[verdict] += rows
         timings = [timing for journey in work.journeys for timing in journey.timings]
-        self._watch.settled(
-            Settled(prepared.verdicts, len(work.waiting), work.fetched_ms, work.oldest_ms(), began_s, took_s, timings, prepared.passages)
-        )
+        times = work.fetched_ms, work.oldest_ms(), began_s, took_s
+        self._watch.settled(Settled(prepared.verdicts, len(work.waiting), *times, timings, prepared.passages, work.phases))
         if prepared.signals:
             self._watch.signalled(prepared.signals)

@@ -58,6 +58,8 @@ class Meters:
         self._observe(Metric.LATENCY_SECONDS, max(0, now_ms - batch.fetched_ms) / 1000, exemplar)
         self._observe(Metric.AGE_SECONDS, max(0, now_ms - batch.oldest_ms) / 1000, exemplar)
         traces = {timing.step: passage.trace for passage in batch.passages for timing in passage.timings}
+        for phase, seconds in batch.phases.items():
+            self._observe(Metric.PHASE_SECONDS, seconds, None, phase)
         for timing in batch.timings:
             self._stepped(timing, traces.get(timing.step))
 

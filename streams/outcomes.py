@@ -21,6 +21,7 @@ from processors.step import DEGRADED, MODEL, RULE
 from schemas.headers import AVRO
 from schemas.vocabulary import Reason, Verdict
 from streams.final import finals
+from streams.ledger.leaf import digests
 from streams.letters import letters
 from streams.room import Rooms
 from streams.stamps import RULE_CHARS, event_ids, stamps
@@ -44,9 +45,7 @@ class Endings:
     degraded: Cells
     event_ids: Cells
     details: Cells
-    output_keys: Cells
-    output_values: Cells
-    has_output: npt.NDArray[np.bool_]
+    outputs: Cells  # digests; empty where there is no record
     outgoing: list[Outgoing] = field(default_factory=list)
 
     @classmethod
@@ -57,7 +56,7 @@ class Endings:
         def cells() -> Cells:
             return np.empty(rows, object)
 
-        return cls(journey, cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), cells(), np.zeros(rows, bool))
+        return cls(journey, cells(), cells(), cells(), cells(), cells(), cells(), cells(), np.full(rows, b"", object))
 
 
 def endings(journey: Journey, notes: Notes, now_ms: int, rooms: Rooms | None = None) -> Endings:
@@ -91,9 +90,7 @@ def _write(found: Endings, ended: _Ended) -> None:
     found.event_ids[at] = ids
     if outgoing is not None:
         found.outgoing.append(outgoing)
-        found.output_keys[at] = outgoing.keys
-        found.output_values[at] = outgoing.values
-        found.has_output[at] = True
+        found.outputs[at] = digests(outgoing.keys, outgoing.values)
 
 
 def _ended(flow: Flow, fate: Fate, values: Sequence[bytes], now_ms: int, rooms: Rooms) -> Iterator[_Ended]:

@@ -12,8 +12,8 @@ from processors.flow.compiled import Notes
 from processors.step import Rows, Signal
 from schemas.positions import Source
 from streams.ledger.block import Content
-from streams.ledger.leaf import SALT_BYTES, Leaves, digest, encode, input_digests, salts
-from streams.outcomes import Endings, endings
+from streams.ledger.leaf import SALT_BYTES, Leaves, digests, encode, salts
+from streams.outcomes import Cells, Endings, endings
 from streams.room import Rooms
 from streams.traces import passages
 from streams.watch import Passage
@@ -57,7 +57,7 @@ def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None, c
 def _parts(ended: Endings, chance: Chance) -> Mapping[Source, _Part]:
     """The leaves of a journey by source. Rows of one source stand together in an intake of events, apart in one of returned rows."""
     intake = ended.journey.intake
-    inputs = input_digests(intake.keys, intake.values)
+    inputs = np.array(digests(intake.keys, intake.values), object)
     found = {}
     for index, source in enumerate(intake.sources):
         rows = np.flatnonzero(intake.source == index)
@@ -66,10 +66,9 @@ def _parts(ended: Endings, chance: Chance) -> Mapping[Source, _Part]:
     return found
 
 
-def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes], randomness: bytes) -> Leaves:
+def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Cells, randomness: bytes) -> Leaves:
     intake = ended.journey.intake
     trips = None if intake.trips is None else [intake.trips[row] for row in rows]
-    outputs = zip(ended.has_output[rows].tolist(), ended.output_keys[rows].tolist(), ended.output_values[rows].tolist(), strict=True)
     return Leaves(
         source=source,
         flow=ended.journey.flow.ident,
@@ -80,8 +79,8 @@ def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Sequence[bytes],
         rules=ended.rules[rows].tolist(),
         models=ended.models[rows].tolist(),
         degraded=ended.degraded[rows].tolist(),
-        inputs=[inputs[row] for row in rows.tolist()],
-        outputs=[digest(key, value) if has else b"" for has, key, value in outputs],
+        inputs=inputs[rows].tolist(),
+        outputs=ended.outputs[rows].tolist(),
         details=ended.details[rows].tolist(),
         salts=salts(len(rows), randomness),
         roots=None if trips is None else [trip.root for trip in trips],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from connectors.log import Commit, Log, Outgoing
 from schemas.errors import AbortError, FatalError
+from schemas.metrics import Phase
 from schemas.positions import Source
 from streams.ledger.block import pack
 from streams.ledger.mark import Mark, Waiting
@@ -31,21 +32,26 @@ async def transact(log: Log, ledger: str, work: Work, prepared: Prepared, owned:
     for source, span in work.spans.items():
         if span.first < owned[source].next:
             raise FatalError(f"a batch begins at {source}/{span.first}, and {source} is committed up to {owned[source].next}")
-    await log.begin()
-    for outgoing in prepared.outgoing:
-        log.produce(outgoing)
+    with work.taking(Phase.PRODUCE):
+        await log.begin()
+        for outgoing in prepared.outgoing:
+            log.produce(outgoing)
     grown: dict[Source, tuple[Tree, int]] = {}
     for source, content in prepared.contents.items():
         mine = owned[source]
-        values, tree = pack(mine.tree, replace(content, first=mine.next))
-        log.produce(Outgoing(ledger, [tree.origin.encode()] * len(values), values, partition=source.partition, tracked=True))
+        with work.taking(Phase.PACK):
+            values, tree = pack(mine.tree, replace(content, first=mine.next))
+        with work.taking(Phase.PRODUCE):
+            log.produce(Outgoing(ledger, [tree.origin.encode()] * len(values), values, partition=source.partition, tracked=True))
         grown[source] = tree, len(values)
-    landed = iter(await log.flush())
+    with work.taking(Phase.FLUSH):
+        landed = iter(await log.flush())
     after = {}
     for source, (tree, blocks) in grown.items():
         last = max(next(landed) for _ in range(blocks))
         after[source] = Owned(work.spans[source].next, tree.landed(last), work.waiting.get(source))
     if work.void:
         raise AbortError("the batch lost a partition while it was written")
-    await log.commit([Commit(source, mine.next, Mark.of(mine.tree, mine.waiting).encode()) for source, mine in after.items()])
+    with work.taking(Phase.COMMIT):
+        await log.commit([Commit(source, mine.next, Mark.of(mine.tree, mine.waiting).encode()) for source, mine in after.items()])
     return after

@@ -61,13 +61,13 @@ def event_ids(flow: Flow, batch: Batch) -> list[str]:
     return [one if one and len(one) <= ID_CHARS else root for one, root in zip(found, roots(batch), strict=True)]
 
 
-def outcome_id(flow: Flow, batch: Batch, verdict: Verdict) -> list[str]:
-    """The `ce_id` of each row's outcome."""
+def outcome_id(flow: Flow, batch: Batch, verdict: Verdict, places: Sequence[str]) -> list[str]:
+    """The `ce_id` of each row's outcome. `places` are the rows' roots."""
     trips = batch.intake.trips
     if trips is None:
-        return outcome_ids(flow.name, roots(batch), verdict.value)
+        return outcome_ids(flow.name, places, verdict.value)
     mine = [trips[row] for row in batch.origin]
-    return outcome_ids(flow.name, roots(batch), verdict.value, [trip.generation for trip in mine], [trip.number for trip in mine])
+    return outcome_ids(flow.name, places, verdict.value, [trip.generation for trip in mine], [trip.number for trip in mine])
 
 
 def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: str) -> Stamped:
@@ -83,6 +83,7 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
         constant.append((names.CONTENT_TYPE, content_type.encode()))
     if fate.reason:
         constant += [(names.CE_REASON, fate.reason.value.encode()), (names.CE_RULE, fate.rule[:RULE_CHARS].encode(errors="replace"))]
+    places = roots(fate.batch)
     keys = idempotency_keys(flow.topics.input, ids, flow.name)
     stamped: Stamped = [
         [
@@ -92,7 +93,7 @@ def stamps(flow: Flow, fate: Fate, ids: Sequence[str], kind: str, content_type: 
             (names.CE_POSITION, root.encode()),
             (names.CE_KEY, key.encode()),
         ]
-        for own, event, root, key in zip(outcome_id(flow, fate.batch, fate.verdict), ids, roots(fate.batch), keys, strict=True)
+        for own, event, root, key in zip(outcome_id(flow, fate.batch, fate.verdict, places), ids, places, keys, strict=True)
     ]
     _add_times(stamped, flow, fate.batch)
     if CE_EXTENSIONS in fate.batch.columns.schema.names:

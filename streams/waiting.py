@@ -18,7 +18,7 @@ from schemas import pending
 from schemas.pending import Pending
 from schemas.positions import Position, Source
 from schemas.vocabulary import Verdict
-from streams.stamps import Stamped, event_ids, outcome_id
+from streams.stamps import Stamped, event_ids, outcome_id, roots
 from streams.stepping import Fate
 from streams.work import Group
 
@@ -30,7 +30,7 @@ def parked(flow: Flow, fate: Fate, stamped: Stamped, now_ms: int) -> Outgoing:
     keys: list[bytes | None]
     if fate.verdict is Verdict.REVIEW:
         topic, wait_s = flow.topics.reviews, flow.limits.review_s
-        keys = [own.encode() for own in outcome_id(flow, batch, Verdict.REVIEW)]
+        keys = [own.encode() for own in outcome_id(flow, batch, Verdict.REVIEW, roots(batch))]
     else:
         topic, wait_s = flow.topics.retries[trip.attempt], flow.limits.retries_s[trip.attempt]
         keys = [batch.intake.keys[row] for row in batch.origin]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from processors.step import Reading, Signal
+from schemas.metrics import Phase
 from schemas.positions import Position, Source
 from schemas.tracing import Trace
 from schemas.vocabulary import Verdict
@@ -61,6 +62,7 @@ class Settled:
     seconds: float
     timings: Sequence[Timing]
     passages: Sequence[Passage]
+    phases: Mapping[Phase, float]  # seconds
 
     @property
     def rows(self) -> int:

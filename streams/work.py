@@ -1,13 +1,16 @@
 """A batch in flight: what was fetched, how far it is, and what it will write when it settles."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import NamedTuple
 
 from connectors.log import Fetched, Outgoing, Records
 from processors.flow.compiled import Flow
 from processors.step import Batch, Signal, State
+from schemas.metrics import Phase
 from schemas.positions import Position, Source
 from streams.ledger.block import Content
 from streams.ledger.mark import Waiting
@@ -61,6 +64,7 @@ class Work:
     states: dict[StateKey, State] = field(default_factory=dict)
     passed: dict[int, asyncio.Event] = field(default_factory=dict)
     prepared: Prepared | None = None
+    phases: dict[Phase, float] = field(default_factory=dict)  # seconds
     admitted: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # prepared, or void
     task: asyncio.Task[None] | None = None
@@ -69,6 +73,13 @@ class Work:
     def oldest_ms(self) -> int:
         """The earliest time stamp of its records; one that has none was fetched just now."""
         return min(int(part.timestamps_ms[part.timestamps_ms > 0].min(initial=self.fetched_ms)) for part in self.records)
+
+    @contextmanager
+    def taking(self, phase: Phase) -> Iterator[None]:
+        """Whatever is done in here belongs to the phase."""
+        began = perf_counter()
+        yield
+        self.phases[phase] = self.phases.get(phase, 0.0) + perf_counter() - began
 
     def passed_event(self, index: int) -> asyncio.Event:
         """Set when this batch has left the step."""

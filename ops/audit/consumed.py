@@ -14,7 +14,7 @@ from ops.audit.rows import INPUT, OWN, ROOT, Row
 from schemas.errors import UnreadableError
 from schemas.positions import Source
 from streams.ledger.block import Block
-from streams.ledger.leaf import digest, input_digests
+from streams.ledger.leaf import digest, digests
 
 Offsets = npt.NDArray[np.int64]
 
@@ -89,7 +89,7 @@ class Consumed:
         return topic_id != self._topic_id
 
     def _digests(self, rows: Sequence[Row], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-        for row, actual in zip(rows, input_digests(keys, values), strict=True):
+        for row, actual in zip(rows, digests(keys, values), strict=True):
             if row[INPUT] != actual and row[OWN] == row[ROOT]:  # else it holds the root record's digest: Passes compares that
                 self._against[_ANOTHER].append(row[OWN][2])
 

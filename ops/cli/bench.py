@@ -2,11 +2,12 @@
 
 import typer
 
-from ops.cli import bench_race
+from ops.cli import bench_profile, bench_race
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Measure Weft, and others that do the same job.")
 
 app.command("race")(bench_race.race_)
+app.command("profile")(bench_profile.profile_)
 
 
 @app.callback()

@@ -51,7 +51,7 @@ def _played(limit: int | None, workers: int | None, serve: bool, keep: bool) -> 
 
     place, code = Place.of(load(), serve), Exit.FAILED
     with beside(place), alone(place), Stage() as stage:
-        played, left = Demo(place, stage, workers or default_workers(), partial(_train, stage), _drawn, limit), list[str]()
+        played, left = Demo(place, stage, workers or default_workers(place.settings), partial(_train, stage), _drawn, limit), list[str]()
         try:
             told = played.run()
             stage.clear()

@@ -16,13 +16,16 @@ Name = Annotated[str, typer.Argument(metavar="FLOW", help="The flow's name.")]
 
 def run(
     flow: Name,
-    workers: Annotated[int | None, typer.Option(min=1, max=256, help="How many; else one per core less one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="How many; else one per core, as said above.")] = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="End when everything there is has been done.")] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return as soon as the workers work; they go on in the background.")
     ] = False,
 ) -> int:
     """Run a flow on this machine, until ctrl-C or `weft stop`: workers are drained then, and nothing is lost or done twice.
+
+    Unless it is told how many, it starts a worker per core, but no more than the input has partitions: one without any would have nothing
+    to do. With the local stack's broker on the same cores it starts one less.
 
     Examples:
 
@@ -33,10 +36,10 @@ def run(
       weft run departure-delays --detach
     """
     from ops.run.held import require_free
-    from ops.run.preparing import Asked, default_workers, prepare
+    from ops.run.preparing import Asked, prepare
     from ops.run.supervisor import Supervisor
 
-    asked = Asked(load(), flow, workers or default_workers(), until_idle)
+    asked = Asked(load(), flow, workers, until_idle)
     require_free(asked.settings.data_folder, flow)
     line = Line()
     plan = asyncio.run(prepare(asked, line.say))

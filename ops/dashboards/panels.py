@@ -101,6 +101,9 @@ _TIME = Row(
     "Where the time goes",
     (
         Panel("Time of a step, mean", (_ASK.mean(Metric.STEP_SECONDS, STEP).named("{{flow}} {{step}}"),), "s"),
+        Panel(
+            "Time of a batch beside its steps, mean", (_ASK.mean(Metric.PHASE_SECONDS, ("flow", "phase")).named("{{flow}} {{phase}}"),), "s"
+        ),
         Panel("Time of a transaction", _quantiles(Metric.TRANSACTION_SECONDS), "s"),
         Panel("From fetch to commit", _quantiles(Metric.LATENCY_SECONDS), "s"),
         Panel("Rows of a transaction, mean", (_ASK.mean(Metric.BATCH_ROWS, FLOW).named("{{flow}}"),)),

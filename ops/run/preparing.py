@@ -28,7 +28,7 @@ class Asked:
 
     settings: Settings
     flow: str
-    workers: int
+    workers: int | None  # None: as many as do it best
     until_idle: bool
 
     @property
@@ -37,9 +37,10 @@ class Asked:
         return project_of(self.settings)
 
 
-def default_workers() -> int:
-    """One per core less one, for the broker."""
-    return max(1, (os.cpu_count() or 2) - 1)
+def default_workers(settings: Settings) -> int:
+    """One per core that this process may use; less one for the broker, where it is the local stack's."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - (settings.bootstrap is None))
 
 
 async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
@@ -59,13 +60,14 @@ async def prepare(asked: Asked, say: Callable[[str], None]) -> Plan:
             LogKey.create(settings.log_key_file)
             say(f"The log key is made: {settings.log_key_file}. Keep a copy.")
         topics = topics_now(applied, asked.project, asked.flow)
+        workers = asked.workers or min(default_workers(settings), await reader.partitions(topics.input))
         sources = {f"{topic}/{partition}" for topic in topics.consumed for partition in range(await reader.partitions(topic))}
         await _sweep(admin, asked.flow)
     finally:
         await reader.close()
     places = {"WEFT_PROJECT": str(settings.project_folder), "WEFT_DATA": str(settings.data_folder)}
     environment = {**os.environ, **services.environment(settings), **places}
-    return Plan(asked.flow, asked.workers, settings.data_folder, environment, frozenset(sources), asked.until_idle)
+    return Plan(asked.flow, workers, settings.data_folder, environment, frozenset(sources), asked.until_idle)
 
 
 async def _applied(asked: Asked, admin: KafkaAdmin, reader: KafkaReader, say: Callable[[str], None]) -> Applied:

@@ -130,6 +130,44 @@ def test_columns_and_the_library_agree_on_every_row(source: str, rows: list[dict
     assert _shown(one.values) == _shown(other.values)
 
 
+MILLION, AT_ONCE = 1_000_000, 5_000
+
+
+def _drawn(chance: np.random.Generator, rows: int) -> pa.RecordBatch:
+    """Rows with many nulls, the ends of each type and what lies between."""
+
+    def column(name: str, ends: list[Any], between: list[Any]) -> pa.Array:
+        which = chance.integers(0, 3, rows)
+        drawn = [None if one == 0 else ends[at % len(ends)] if one == 1 else value
+                 for one, at, value in zip(which.tolist(), chance.integers(0, 1 << 30, rows).tolist(), between, strict=True)]  # fmt: skip
+        return pa.array(drawn, pa.int64() if name == "at" else COLUMNS[name]).cast(COLUMNS[name])
+
+    reals = chance.integers(0, 1 << 64, rows, np.uint64).view(np.float64).tolist()  # every bit pattern: subnormals, infinities, NaNs
+    words = ["".join(map(chr, letters)) for letters in chance.integers(97, 101, (rows, 3)).tolist()]
+    ends: dict[str, tuple[list[Any], list[Any]]] = {
+        "i": ([0, 1, -1, 2, BIG, -BIG - 1, 2**53 + 1], chance.integers(-BIG - 1, BIG, rows).tolist()),
+        "j": ([0, 1, -1, 2**31 - 1, -(2**31)], chance.integers(-100, 100, rows).tolist()),
+        "d": ([0.0, -0.0, 1.5, -2.0, math.nan, math.inf, -math.inf, 2.0**53], reals),
+        "e": ([0.0, 1.5, math.nan, math.inf], chance.standard_normal(rows).astype(np.float32).tolist()),
+        "s": (["", "a", "abc", "é", "\U0001f600"], words),
+        "t": (["a", "bc", "c"], words[::-1]),
+        "b": ([True, False], (chance.random(rows) < 0.5).tolist()),
+        "at": ([0, -62_135_596_800_001, 253_402_300_800_000, BIG], chance.integers(0, 1 << 41, rows).tolist()),
+    }
+    return pa.RecordBatch.from_arrays([column(name, *ends[name]) for name in COLUMNS], schema=SCHEMA)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+@settings(max_examples=MILLION // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(st.one_of(*_expressions().values()), st.integers(0, 2**32))
+def test_columns_and_the_library_agree_on_a_million_random_rows(source: str, seed: int) -> None:
+    batch = _drawn(np.random.default_rng(seed), AT_ONCE)
+    one, other = (Expression.compile(source, COLUMNS, columnar=columnar).evaluate(batch) for columnar in (True, False))
+    assert one.failed.tolist() == other.failed.tolist()
+    assert _shown(one.values) == _shown(other.values)
+
+
 def _one(source: str, **columns: Any) -> Any:
     """The value of one row; `failed` if it failed."""
     batch = pa.RecordBatch.from_pylist([columns] if columns else [{"x": 1}])

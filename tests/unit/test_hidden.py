@@ -16,6 +16,7 @@ from schemas import pending
 from schemas.errors import UnreachableError
 from schemas.positions import Source
 from schemas.vocabulary import Verdict
+from streams.ledger.leaf import digest
 from streams.outcomes import endings
 from streams.stepping import Gate, Journey, StateKey, travel
 from tests.contract.step_examples import Built
@@ -110,8 +111,9 @@ async def ended(numbers: Sequence[int | None], policies: Sequence[Sequence[Rule]
     journey = await travel(flow, batch_of(numbers), 0, NoStates(), Gate(), no_wait)
     made = endings(journey, Shown(), 0)
     shown = [[made.details[row], made.event_ids[row].encode()] for row in range(len(numbers))]
+    written = {digest(*record): record[1] for outgoing in made.outgoing for record in zip(outgoing.keys, outgoing.values, strict=True)}
     for row, verdict in enumerate(made.verdicts):
-        value = made.output_values[row]
+        value = written.get(made.outputs[row]) or b""
         if verdict == Verdict.RESULT:
             shown[row].append(value)
         elif verdict in WAITING:
@@ -121,9 +123,9 @@ async def ended(numbers: Sequence[int | None], policies: Sequence[Sequence[Rule]
         elif verdict in (Verdict.DEAD_LETTER, Verdict.QUARANTINE):
             assert value == journey.intake.values[row]
     for outgoing in made.outgoing:
-        for key, stamped in zip(outgoing.values, outgoing.headers or (), strict=True):
-            row = made.output_values.tolist().index(key)
-            shown[row] += [value or b"" for _, value in stamped]
+        for key, sent, stamped in zip(outgoing.keys, outgoing.values, outgoing.headers or (), strict=True):
+            row = made.outputs.tolist().index(digest(key, sent))
+            shown[row] += [header or b"" for _, header in stamped]
     return journey, shown
 
 

@@ -44,7 +44,7 @@ def leaves() -> list[bytes]:
             rules=["", "cancelled", "", "night", "heavy"],
             models=["arrival-delay@1", "", "", "", ""],
             degraded=[True] + [False] * 4,
-            inputs=leaf.input_digests(*zip(*RECORDS, strict=True)),
+            inputs=leaf.digests(*zip(*RECORDS, strict=True)),
             outputs=[b"" if output is None else leaf.digest(b"key", output) for output in OUTPUTS],
             details=[b"{}"] * n,
             salts=leaf.salts(n, bytes(range(16 * n))),

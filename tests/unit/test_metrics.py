@@ -7,7 +7,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
 from processors.step import Reading, Signal
-from schemas.metrics import PROCESS, Kind, Metric, counted, series
+from schemas.metrics import PROCESS, Kind, Metric, Phase, counted, series
 from schemas.positions import Position, Source
 from schemas.tracing import trace
 from schemas.vocabulary import Verdict
@@ -26,7 +26,7 @@ def timing(step: str = "enrich-plane", counts: Mapping[str, float] | None = None
 def settled(rule: str = "cancelled", traced: bool = True, timings: tuple[Timing, ...] = (timing(),)) -> Settled:
     passage = Passage(TRACE, "f@1.0.0", ONE, ONE, 0, 0, Verdict.RESULT, "", "out", timings)
     verdicts = {("result", "", ""): 3, ("filtered", "filter", rule): 1, ("retry", "model-unavailable", ""): 2}
-    return Settled(verdicts, 1, 1_500, 1_000, 0.0, 0.02, timings, [passage] if traced else [])
+    return Settled(verdicts, 1, 1_500, 1_000, 0.0, 0.02, timings, [passage] if traced else [], {Phase.FLUSH: 0.25})
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def test_what_a_batch_came_to_is_counted(meters: Meters) -> None:
     assert (told["weft_retries_total", "topic"], told["weft_retries_total", "place"]) == (2, 1)
     assert told["weft_latency_seconds_sum",] == 0.5
     assert told["weft_age_seconds_sum",] == 1.0
+    assert told["weft_phase_seconds_sum", "flush"] == 0.25
     assert told["weft_lookup_missing_rows_total", "enrich-plane"] == 2
     assert told["weft_step_counts_total", "enrich-plane", "odd"] == 3
     assert ("weft_step_counts_total", "enrich-plane", "none") not in told

@@ -20,12 +20,14 @@ from connectors.local.samples import SocketSamples
 from ops.run import forks, supervisor
 from ops.run.child import BackOff, Child
 from ops.run.held import held, holder, require_free
+from ops.run.preparing import default_workers
 from ops.run.samples import SampleWatch
 from ops.run.supervisor import Plan, sweep
 from ops.run.watching import Tally, Watching
 from processors.ports import Sample
 from schemas.errors import FailedError, UsageError
 from schemas.vocabulary import Exit
+from streams.settings import Settings
 from streams.slot import Slot, run_folder, samples_socket
 
 
@@ -47,6 +49,15 @@ def _sleeping() -> BaseProcess:
     process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,), daemon=True)
     process.start()
     return process
+
+
+@pytest.mark.parametrize(("cores", "own", "elsewhere"), [(1, 1, 1), (2, 1, 2), (16, 15, 16)])
+def test_a_worker_per_core_is_the_default_less_one_where_the_broker_is_here(
+    monkeypatch: pytest.MonkeyPatch, cores: int, own: int, elsewhere: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert default_workers(Settings()) == own
+    assert default_workers(Settings(bootstrap="kafka.example:9092")) == elsewhere
 
 
 def test_the_pause_doubles_up_to_half_a_minute() -> None:
