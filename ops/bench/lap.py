@@ -18,7 +18,7 @@ from ops.bench.results import Lap
 from schemas.errors import FailedError
 from streams.slot import Slot
 
-LOOK_S = 0.1
+LOOK_S = 0.25
 AGAIN_S = 1.0  # between two readings of all there is, where some are missing
 STALLED_S = 90.0  # without a new record
 SCRAPE_S = 5.0
