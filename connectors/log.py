@@ -163,6 +163,13 @@ class Reader(Protocol):
             UsageError: there is no such topic.
         """
 
+    async def ends(self, topic: str) -> Mapping[Source, Ends]:
+        """Where each partition of the topic ends now.
+
+        Raises:
+            UsageError: there is no such topic.
+        """
+
     def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
         """All committed records from `start` (or the low watermark, if higher) up to the partition's end as of now, with headers.
 

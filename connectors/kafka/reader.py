@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.kafka.columns import as_columns
+from connectors.kafka.columns import as_columns, source_of
 from connectors.kafka.errors import Kind, kind_of, translated, unreadable
 from connectors.kafka.oversized import Unread, oversized
 from connectors.kafka.pool import Borrowed, Pool
 from connectors.kafka.reach import unreachable
 from connectors.kafka.settings import LOGGER, KafkaSettings
-from connectors.log import Extent, Records
+from connectors.log import Ends, Extent, Records
 from schemas.errors import FailedError, UnreadableError, UsageError, WeftError
 from schemas.positions import Position, Source
 
@@ -61,6 +61,19 @@ class KafkaReader:
         if (there := found.topics.get(topic)) is None or there.error is not None:
             raise UsageError(f"there is no topic {topic}", "create it with `weft flow apply`")
         return len(there.partitions)
+
+    async def ends(self, topic: str) -> Mapping[Source, Ends]:
+        """See Reader."""
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(await self.partitions(topic))}  # type: ignore[no-untyped-call]
+
+        def ends() -> Mapping[Source, Ends]:
+            stable, high = (
+                self._cluster().list_offsets(asked, isolation_level=level, request_timeout=self._settings.reach_s)
+                for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+            )
+            return {source_of(at): Ends(stable[at].result().offset, high[at].result().offset) for at in asked}
+
+        return await self._asked(Source(topic, 0), ends, f"reading where {topic} ends")
 
     async def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
         """See Reader."""

@@ -1,8 +1,8 @@
 """The reader port in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
-from connectors.log import Extent, Records
+from connectors.log import Ends, Extent, Records
 from connectors.memory.broker import MemoryBroker
 from connectors.memory.partition import as_records
 from schemas.positions import Position, Source
@@ -25,6 +25,10 @@ class MemoryReader:
     async def partitions(self, topic: str) -> int:
         """See Reader."""
         return len(self._broker.topic(topic).partitions)
+
+    async def ends(self, topic: str) -> Mapping[Source, Ends]:
+        """See Reader."""
+        return {part.source: Ends(part.stable, part.high) for part in self._broker.topic(topic).partitions}
 
     async def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
         """See Reader."""

@@ -1,5 +1,6 @@
 """One tree, grown again block by block: each block must follow the one before it and have the root of its leaves."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ops.audit.report import Law, Report
@@ -97,10 +98,10 @@ class Growth:
             self.previous = self.last_block
         self.last_block = offset
 
-    def end(self) -> None:
-        """Nothing more is in the ledger: what is signed beyond it?"""
+    def end(self, unread: Collection[int] = ()) -> None:
+        """Nothing more is in the ledger: what is signed beyond it? `unread`: sizes whose blocks may stand where nobody can read yet."""
         self.compare(self.size, merkle.root(self.frontier))
-        for size in sorted(self.heads.due):
+        for size in sorted(self.heads.due.keys() - set(unread)):
             if size > self.size:
                 self.report.find(
                     Law.CHECKPOINTS, f"{self.origin}: a head of size {size} is signed, the ledger has {self.size} leaves: some are gone."

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.log import Outgoing, Reader, Records
+from connectors.log import Ends, Outgoing, Reader, Records
 from schemas.errors import FailedError, UsageError, WeftError
 from schemas.positions import Position, Source
 from tests.contract.fabrics import Fabric, Joined, outgoing
@@ -65,6 +65,7 @@ async def test_a_reader_sees_neither_aborted_records_nor_open_ones(fabric: Fabri
     await member.log.flush()
     assert await read(reader, source) == [(2, b"committed")]
     assert (await reader.extent(source)).high == 4
+    assert await reader.ends(topic) == {source: Ends(4, 5)}
     assert await reader.at(Position(topic, 0, 0)) is None
     assert await reader.at(Position(topic, 0, 1)) is None
     found = await reader.at(Position(topic, 0, 2))
@@ -86,6 +87,8 @@ async def test_a_topic_that_is_not_there_is_a_usage_error(fabric: Fabric) -> Non
         await reader.partitions("nowhere")
     with pytest.raises(UsageError):
         await reader.extent(Source("nowhere", 0))
+    with pytest.raises(UsageError):
+        await reader.ends("nowhere")
     with pytest.raises(WeftError):
         await fabric.log("group", uuid4().hex).start(["nowhere"], Joined(fabric.log("group", "slot")))
     assert await reader.partitions(await fabric.topic(5)) == 5

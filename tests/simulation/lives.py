@@ -47,6 +47,7 @@ class Lives:
     numbers: dict[Position, int] = field(default_factory=dict)
     letters: dict[tuple[Position, int], Entry] = field(default_factory=dict)
     firsts: Counter[int] = field(default_factory=Counter)  # events of a number that were no duplicate
+    forged: set[Position] = field(default_factory=set)  # redriven though they were no dead letter: no command of Weft asks that
     skew_ms: int = 0
 
     def open(self) -> int:
@@ -103,6 +104,9 @@ class Lives:
     def _redriven(self, leaf: Leaf, waits: Pending) -> None:
         if leaf.generation != waits.generation or leaf.generation != self.last.get(leaf.root, 0) + 1 or leaf.generation > LIMITS.redrives:
             raise BrokenError(Law.GENERATIONS, f"{leaf.root} was at generation {self.last.get(leaf.root, 0)}, and {leaf.generation} began")
+        before = self.lives.get((leaf.root, leaf.generation - 1))
+        if before is None or before.verdict is not Verdict.DEAD_LETTER:
+            self.forged.add(leaf.root)
 
     def _void(self, leaf: Leaf, entry: Entry, now_ms: int) -> None:
         if leaf.verdict == Verdict.UNREADABLE:

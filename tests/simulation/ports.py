@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from connectors.log import Extent, Outgoing, Records
+from connectors.log import Ends, Extent, Outgoing, Records
 from connectors.memory.log import MemoryLog
 from connectors.memory.lookup import MemoryLookup
 from connectors.memory.publisher import MemoryPublisher
@@ -110,6 +110,11 @@ class SimReader(MemoryReader):
         """See Reader."""
         await self.weather.passes()
         return await super().extent(source)
+
+    async def ends(self, topic: str) -> Mapping[Source, Ends]:
+        """See Reader."""
+        await self.weather.passes()
+        return await super().ends(topic)
 
     async def read(self, source: Source, start: int = 0) -> AsyncIterator[Records]:
         """See Reader."""
