@@ -74,7 +74,7 @@ class Run:
         )
 
     def _memory(self, found: Sequence[Told]) -> None:
-        """Flat: the last tenth of the waves against the first, of each target once it is warm; of all, whose targets differ, only the size."""
+        """Flat, the last tenth of the waves against the first: of each target once it is warm, and of all, but not their objects."""
         warm = [(told.target, told.memory[1:]) for told in found]
         every = [held for _, mine in warm for held in mine]
         for name, waves in [*warm, ("all of them", every)]:
