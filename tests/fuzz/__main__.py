@@ -15,7 +15,7 @@ from tests.fuzz import poison
 from tests.fuzz.encodings import targets
 from tests.fuzz.files import Files
 from tests.fuzz.readers import readers, spoilt
-from tests.fuzz.stream import Stream
+from tests.fuzz.stream import ROUND, Stream
 from tests.fuzz.told import SHOWN, Told, typical
 
 FLAT, SLACK_BYTES = 1.1, 32 << 20  # what the memory at the end may be of that at the start, and beyond that what allocators keep
@@ -74,21 +74,19 @@ class Run:
         )
 
     def _memory(self, found: Sequence[Told]) -> None:
-        """Flat, the last tenth of the waves against the first: of each target once it is warm, and of all, but not their objects."""
+        """Flat: the last tenth of the waves against the first, of each target once it is warm, and of the whole run.
+
+        Objects are compared within a target: records of another have more of them. Kinds of waves take turns, so tenths are whole rounds.
+        """
         warm = [(told.target, told.memory[1:]) for told in found]
-        every = [held for _, mine in warm for held in mine]
-        for name, waves in [*warm, ("all of them", every)]:
-            tenth = len(waves) // 10
-            if not tenth:
+        for name, waves in [*warm, ("all of them", [held for _, mine in warm for held in mine])]:
+            tenth = max(ROUND, len(waves) // 10 // ROUND * ROUND)
+            if len(waves) < 2 * tenth:
                 continue
             first, last = typical(waves[:tenth]), typical(waves[-tenth:])
-            self.say(
-                f"  memory with {name:20} {first.resident_bytes >> 20} MiB, {first.objects:,} objects in the first {tenth} waves; "
-                f"{last.resident_bytes >> 20} MiB, {last.objects:,} objects in the last"
-            )
-            if last.resident_bytes > first.resident_bytes * FLAT + SLACK_BYTES or (
-                waves is not every and last.objects > first.objects * FLAT
-            ):
+            same = name != "all of them"
+            self.say(f"  memory with {name:20} first {tenth:>2} waves: {first.told(same)}; last: {last.told(same)}")
+            if last.resident_bytes > first.resident_bytes * FLAT + SLACK_BYTES or (same and last.objects > first.objects * FLAT):
                 self.wrong.append(f"memory grows with {name}: {first} to {last}")
 
     def files(self, folder: Path) -> None:

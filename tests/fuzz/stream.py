@@ -39,6 +39,7 @@ from tests.fuzz.told import Held, Place, Told, judge
 
 PARTITIONS = 3
 WAVE = 5_000
+ROUND = 3  # waves that are drawn together
 SELDOM = 0.01
 TOPIC_BYTES = 1 << 20
 """What the topics take, but for the input, which takes more: such a record must end too."""
@@ -102,8 +103,8 @@ class Stream:
 
     def waves(self, records: int) -> Iterator[Sequence[Thrown]]:
         """So many records: a wave as it is drawn, one that is nearly all good, and one of the bad that were left over."""
-        for left in range(records, 0, -3 * WAVE):
-            drawn = [self.make(self.chance) for _ in range(min(3 * WAVE, left))]
+        for left in range(records, 0, -ROUND * WAVE):
+            drawn = [self.make(self.chance) for _ in range(min(ROUND * WAVE, left))]
             mixed, rest = drawn[:WAVE], drawn[WAVE:]
             good, bad = list[Thrown](), list[Thrown]()
             for one in rest:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean
 from typing import NamedTuple
 
 import cbor2
@@ -27,10 +27,13 @@ class Held(NamedTuple):
     resident_bytes: int
     objects: int  # blocks of the interpreter's allocator
 
+    def told(self, objects: bool) -> str:
+        return f"{self.resident_bytes >> 20} MiB" + (f", {self.objects:,} objects" if objects else "")
+
 
 def typical(waves: Sequence[Held]) -> Held:
-    """The median of some waves."""
-    return Held(int(median(held.resident_bytes for held in waves)), int(median(held.objects for held in waves)))
+    """The mean of some waves."""
+    return Held(int(mean(held.resident_bytes for held in waves)), int(mean(held.objects for held in waves)))
 
 
 @dataclass
