@@ -15,13 +15,13 @@ FOLDER = ROOT / ".tools" / "bench"
 TIMEOUT_S = 300.0
 
 
-def python_of(peer: str, say: Callable[[str], None]) -> Path:
+def python_of(peer: str, say: Callable[[str], None], locks: Path = LOCKS, into: Path = FOLDER) -> Path:
     """The Python of a peer's environment, which is made where it is missing or its lock has changed.
 
     Raises:
         FailedError: it can't be made; why.
     """
-    lock, folder = LOCKS / f"{peer}.lock", FOLDER / peer
+    lock, folder = locks / f"{peer}.lock", into / peer
     python, mark = folder / "bin" / "python", folder / "made-of"
     wanted = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     if not (python.exists() and mark.exists() and mark.read_text() == wanted):
