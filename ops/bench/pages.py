@@ -20,8 +20,7 @@ def cells(row: Row) -> list[str]:
     least, median, most = row.events_s
     killed = ["", "", ""]
     if row.kill is not None:
-        count, back_s = row.kill.count, row.kill.back_s
-        killed = [f"{count.lost:,}", f"{count.twice:,}", "never" if back_s is None else f"{back_s:.1f}"]
+        killed = [f"{row.kill.count.lost:,}", f"{row.kill.count.twice:,}", row.kill.back]
     return [
         row.title, row.guarantee, f"{median:,.0f}", f"{least:,.0f} to {most:,.0f}", _figure(row.ratio, 2), _figure(row.cpu_us, 1),
         str((row.peak_bytes or 0) >> 20), *killed,

@@ -104,8 +104,7 @@ class Race:
             self._leave(name, error)
             return
         self._kills.append(one)
-        back = "no new outcome" if one.back_s is None else f"new outcomes after {one.back_s:.1f} s"
-        self._say(f"killed: {name:18} lost {one.count.lost:,}, twice {one.count.twice:,}, {back}")
+        self._say(f"killed: {name:18} lost {one.count.lost:,}, twice {one.count.twice:,}, back after: {one.back} s")
 
     def _leave(self, name: str, error: WeftError) -> None:
         self._absent[name] = error.sentence

@@ -28,7 +28,14 @@ class Kill:
 
     name: str
     count: Count
-    back_s: float | None  # until the first new outcome could be read; None: none came
+    back_s: float | None  # until the first new outcome could be read; None: none came, or all were there already
+
+    @property
+    def back(self) -> str:
+        """As a person is told."""
+        if self.back_s is None:
+            return "never" if self.count.lost else "had done all"
+        return f"{self.back_s:.1f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from schemas.vocabulary import Exit
 
 def race_(
     only: Annotated[str | None, typer.Option(help="Who races: names from above, with commas between; else all but the last two.")] = None,
-    events: Annotated[int, typer.Option(min=1_000, help="How many departures each does in each round; who is slow, a fifth.")] = 600_000,
+    events: Annotated[int, typer.Option(min=1_000, help="How many departures each does in each round; who is slow, a fifth.")] = 400_000,
     rounds: Annotated[int, typer.Option(min=1, max=50)] = 5,
     kills: Annotated[bool, typer.Option("--kills/--no-kills", help="Then kill each once in mid-run.")] = True,
     out: Annotated[Path | None, typer.Option(help="A page in Markdown to write the figures into, with JSON and a plot beside it.")] = None,

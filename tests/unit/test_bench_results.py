@@ -99,7 +99,8 @@ def test_goals_are_told_with_what_was_reached() -> None:
 def test_every_row_has_the_columns_of_the_head() -> None:
     for row in outcome(kills=[Kill("weft", RIGHT, None)]).rows():
         assert len(cells(row)) == len(HEAD)
-    assert cells(outcome(kills=[Kill("weft", RIGHT, None)]).row("weft"))[-3:] == ["0", "0", "never"]
+    assert cells(outcome(kills=[Kill("weft", RIGHT, None)]).row("weft"))[-3:] == ["0", "0", "had done all"]
+    assert cells(outcome(kills=[Kill("weft", Count(7, 0, 0), None)]).row("weft"))[-3:] == ["7", "0", "never"]
 
 
 def test_the_page_keeps_what_stands_around_the_figures(tmp_path: Path) -> None:
