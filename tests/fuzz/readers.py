@@ -118,7 +118,10 @@ def _yaml(value: bytes) -> None:
 
 
 def _registry(value: bytes) -> None:
-    body = json.loads(value)
+    try:
+        body = json.loads(value)
+    except RecursionError as error:  # so reads the client that asks registries (connectors/registry/calls.py)
+        raise ValueError("nested too deeply") from error
     if not isinstance(body, dict):
         raise ValueError("no object")
     assert isinstance(Answer(404, body).sentence, str)
