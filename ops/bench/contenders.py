@@ -132,7 +132,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "faust": Peer("Faust, event by event", "with_faust", AT_LEAST, "faust", slow=True),
     "faust-take": Peer("Faust, take", "with_faust", AT_LEAST, "faust", "take", slow=True),
     "quix": Peer("Quix Streams, event by event", "with_quix", AT_LEAST, "quix", AT_LEAST.replace(" ", "-"), slow=True),
-    "quix-exactly-once": Peer("Quix Streams, event by event", "with_quix", EXACTLY, "quix", EXACTLY.replace(" ", "-"), slow=True),
+    "quix-exactly-once": Peer("Quix Streams, exactly once", "with_quix", EXACTLY, "quix", EXACTLY.replace(" ", "-"), slow=True),
     "bytewax": Peer("Bytewax, event by event", "with_bytewax", AT_LEAST, "bytewax", slow=True),
     "bytewax-batched": Peer("Bytewax, flat_map_batch", "with_bytewax", AT_LEAST, "bytewax", "batched"),
     "weft-serve": Weft("Weft, the model on Ray Serve", served=True),

@@ -2,10 +2,11 @@
 
 Fetching, work and settling overlap, a thread each; the group's metadata is taken at rebalances, so that no call waits for the fetching
 one; flush before the offsets are sent. A rebalance that takes partitions away ends the process, and whoever started it starts it again.
-The calls are those of https://github.com/confluentinc/confluent-kafka-python/blob/master/examples/eos-transactions.py
+(The client's `produce_batch` knows no headers.) The calls are those of https://github.com/confluentinc/confluent-kafka-python/blob/master/examples/eos-transactions.py
 """
 
 import argparse
+import gc
 import queue
 import threading
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ class Pipeline:
 
     def run(self) -> None:
         """For ever."""
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 50)  # a batch makes many objects and no cycles
         self._producer.init_transactions()
         threading.Thread(target=self._fetch, daemon=True).start()
         settled: Future[None] | None = None

@@ -109,9 +109,12 @@ class Kept:
         self.known.update(zip(asked, (None if value is None else orjson.loads(value) for value in values), strict=True))
 
 
+_length = struct.Struct(">I").pack
+
+
 def part(text: bytes) -> bytes:
     """A text after its length, as it goes into an id."""
-    return struct.pack(">I", len(text)) + text
+    return _length(len(text)) + text
 
 
 class Frame:
@@ -156,10 +159,11 @@ class Stamps:
     def result(self, position: str, event_id: str, moment: str) -> Headers:
         """Of a result."""
         own, key = self._id_start(), self._key_start()
-        own.update(part(position.encode()) + self._id_end)
-        key.update(part(event_id.encode()) + self._key_end)
+        at, ident = position.encode(), event_id.encode()
+        own.update(_length(len(at)) + at + self._id_end)
+        key.update(_length(len(ident)) + ident + self._key_end)
         return [
-            *self._result, ("ce_id", own.hexdigest()), ("ce_causationid", event_id), ("ce_weftposition", position),
+            *self._result, ("ce_id", own.hexdigest()), ("ce_causationid", ident), ("ce_weftposition", at),
             ("ce_weftkey", key.hexdigest()), ("ce_time", moment),
         ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The job as an expert writes it by hand on confluent-kafka: row by row, exactly once, one transaction a batch.
+"""The job by hand on confluent-kafka, by somebody who knows the client: row by row, exactly once, one transaction a batch.
 
 It follows what makes such a loop fast: batches, one mget a batch for distinct keys, flush before the offsets are sent. The calls are those
 of the client's own example, https://github.com/confluentinc/confluent-kafka-python/blob/master/examples/eos-transactions.py
