@@ -7,7 +7,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -173,6 +181,17 @@ class KafkaAdmin:
             )
             for name, group in sorted(described.items())
         ]
+
+    async def held(self, group: str) -> Mapping[str, Sequence[Source]]:
+        """What each member of a group holds, by the broker's name for it; nothing while the group moves, or where it is not there."""
+        future = self._cluster.describe_consumer_groups([group], **self._patience())[group]
+        try:
+            found = await self._one(f"describing {group}", future, but=KafkaError.GROUP_ID_NOT_FOUND)
+        except _AsItIs:
+            return {}
+        if found.state is not ConsumerGroupState.STABLE:
+            return {}
+        return {member.member_id: [source_of(at) for at in member.assignment.topic_partitions] for member in found.members}
 
     async def offsets(self, group: str) -> Mapping[Source, Commit]:
         """What a group has committed. A transaction that has just committed may show some milliseconds late."""

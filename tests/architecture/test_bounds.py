@@ -21,7 +21,7 @@ OWNERS = {
     # library: the only modules that may import it
     "faust": ("streams", "ops.bench.peers"),
     "mode": ("streams",),
-    "confluent_kafka": ("connectors.kafka", "ops.bench.peers", "ops.bench.outputs"),
+    "confluent_kafka": ("connectors.kafka", "ops.bench.peers", "ops.bench.outputs", "ops.bench.openloop"),
     "redis": ("connectors.redis", "ops.bench.peers"),
     "ray": ("serving",),
     "prometheus_client": ("streams",),
@@ -31,7 +31,7 @@ OWNERS = {
     "sklearn": ("serving.training",),
     "skl2onnx": ("serving.training",),
     "onnxmltools": ("serving.training",),
-    "grpc": ("serving",),
+    "grpc": ("serving", "ops.bench.thinking"),
     "cel": ("processors.cel",),
     "pyruhvro": ("schemas.codecs", "ops.bench.peers"),
     "cryptography": ("streams.ledger",),
