@@ -16,6 +16,8 @@ ACTS = {
     "send": 40, "fail": 10, "kill": 8, "stop": 8, "end": 5, "usurp": 1, "rebalance": 6, "move": 5, "expire": 3, "clock": 3, "redis": 3,
     "models": 3, "publishers": 2, "slow": 2, "decide": 20, "redrive": 9, "upgrade": 2, "purge": 2, "compact": 2, "pause": 2,
 }  # fmt: skip
+STORM = ACTS | {"slow": 14, "move": 25, "rebalance": 10, "expire": 8, "fail": 14, "decide": 5, "redrive": 3}
+"""Of every fourth history: partitions move while transactions are slow or fail."""
 CALLS = {
     "fetch": 1, "begin": 1, "produce": 1, "flush": 2, "commit": 2, "end": 4, "abort": 1, "rewind": 1, "pause": 1, "resume": 1,
     "committed": 1,
@@ -112,7 +114,8 @@ def drawn(seed: int) -> Schedule:
     chance = random.Random(seed)
     kinds: dict[int, Kind] = {}
     slots = chance.choice((1, 2, 2, 3))
-    names = chance.choices(list(ACTS), list(ACTS.values()), k=chance.randint(4, 16))
+    weights = STORM if seed % 4 == 3 else ACTS
+    names = chance.choices(list(weights), list(weights.values()), k=chance.randint(4, 16))
     acts = [Act(chance.choice(GAPS_S), name, _how(name, chance, kinds, slots)) for name in ["send", *names]]
     shape = Shape(
         order=chance.choice(("none", "key")),

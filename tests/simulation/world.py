@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 
-from schemas.errors import AbortError, FatalError, OwnershipError
+from schemas.errors import AbortError, FatalError, OwnershipError, WeftError
 from schemas.positions import Source
 from tests.simulation.events import PARTITIONS, TOPICS, flow_of
 from tests.simulation.fabric import SESSION_S, Fabric
@@ -53,7 +53,7 @@ class World:
     def _ended(self, worker: Worker, error: Exception | None) -> None:
         slot = int(worker.make.slot[2:])
         self.fabric.tell(worker.make.slot, f"ends: {error or 'drained'}")
-        if error is not None and not worker.harmed:
+        if error is not None and (not worker.harmed or _inexcusable(error)):
             self.fabric.breach(BrokenError(Law.UNHARMED, f"nothing was done to {worker.make.slot}, and it ended: {error!r}"))
         if self.workers[slot] is worker and not self.closing:  # else another holds the slot
             self.fabric.later(0.4, self.start, slot)
@@ -258,3 +258,8 @@ class World:
         for slot in self.workers:
             if (worker := self._alive(slot)) is not None:
                 worker.leave()
+
+
+def _inexcusable(error: Exception) -> bool:
+    """Whatever was done to a worker: no line of it may fail by itself, and none settles what is committed."""
+    return not isinstance(error, WeftError) or str(error).startswith("a batch begins at")
