@@ -197,9 +197,10 @@ def _spans(batch: Batch) -> Place:
     """From the first row of each source to behind its last."""
     sources, offsets = batch.intake.source[batch.origin], batch.intake.offset[batch.origin]
     found = {}
-    for index in np.unique(sources).tolist():
+    for index, source in enumerate(batch.intake.sources):
         mine = offsets[sources == index]
-        found[batch.intake.sources[index]] = Span(int(mine.min()), int(mine.max()) + 1)
+        if len(mine):
+            found[source] = Span(int(mine.min()), int(mine.max()) + 1)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from processors.cel.expression import MAX_CHARACTERS, CelError, Expression
@@ -159,7 +159,7 @@ def _drawn(chance: np.random.Generator, rows: int) -> pa.RecordBatch:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
-@settings(max_examples=MILLION // AT_ONCE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MILLION // AT_ONCE, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.one_of(*_expressions().values()), st.integers(0, 2**32))
 def test_columns_and_the_library_agree_on_a_million_random_rows(source: str, seed: int) -> None:
     batch = _drawn(np.random.default_rng(seed), AT_ONCE)
