@@ -30,6 +30,7 @@ def save(run: Verification, path: Path) -> None:
         "log": run.subject.log_name,
         "trees": {origin: _tree(growth, run.consumed[origin].at) for origin, growth in run.growths.items()},
         "heads": {origin: heads.proven for origin, heads in run.signed.heads.items()},
+        "unread": [[*head, run.signed.heads[head.origin].due[head.size]] for head in sorted(run.unread)],
         "passes": {
             number: {
                 "waits": [[*key, *wait] for key, wait in passes.waits.items()],
@@ -65,8 +66,7 @@ def restore(run: Verification, path: Path) -> bool:
         raise UsageError(f"{path} is no state of a verification.", "Give another file, or none.")
     if (state["flow"], state["log"]) != (run.subject.flow, run.subject.log_name):
         raise UsageError(f"{path} is the state of {state['log']}/{state['flow']}, not of {run.subject.log_name}/{run.subject.flow}.")
-    for origin, proven in state["heads"].items():
-        run.signed.heads[origin] = Heads(proven=proven)
+    _heads(run, state)
     for origin, tree in state["trees"].items():
         _regrow(run, origin, tree)
     for number, kept in state["passes"].items():
@@ -78,6 +78,14 @@ def restore(run: Verification, path: Path) -> bool:
     run.seen.next.update({Source(topic, partition): offset for topic, partition, offset in state["next"]["seen"]})
     run.missing, run.extra = Counter(state["open"]["missing"]), Counter(state["open"]["extra"])
     return True
+
+
+def _heads(run: Verification, state: dict[str, Any]) -> None:
+    """The heads that were proven, and those whose blocks could not be read yet."""
+    for origin, proven in state["heads"].items():
+        run.signed.heads[origin] = Heads(proven=proven)
+    for origin, size, root in state.get("unread", ()):
+        run.signed.heads[origin].due[size] = root
 
 
 def _tree(growth: Growth, consumed: int) -> dict[str, Any]:

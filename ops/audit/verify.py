@@ -100,8 +100,8 @@ class Verification:
             if Outcome.of(key).partition not in trees:
                 self.report.find(Law.OUTCOMES, f"{_outcome(key)} stands on its topic {count} time(s) more than in the ledger.")
         self.unread = {head for head in self._ahead() if head not in before_ahead or head.partition in trees}
-        self.missing -= before_missing
-        self.extra -= before_extra
+        self.missing -= Counter({key: count for key, count in before_missing.items() if Outcome.of(key).kind not in topics})
+        self.extra -= Counter({key: count for key, count in before_extra.items() if Outcome.of(key).partition not in trees})
         if unread:
             self.report.note(f"Transactions stand open in {', '.join(map(str, sorted(unread)))}: what is behind is left to the next run.")
         if self.missing or self.extra:

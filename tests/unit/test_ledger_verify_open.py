@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from connectors.log import Outgoing
 from connectors.memory.broker import MemoryBroker
-from ops.audit.report import Law
+from ops.audit import state
+from ops.audit.report import Law, Report
 from tests.contract.ledger_world import OUTCOMES, TOPICS, Soon, World
 
 OPEN = "Transactions stand open in "
@@ -48,6 +50,38 @@ async def test_an_outcome_behind_an_open_transaction_is_no_finding(verdict: str)
         report = await world.audit()
     assert report.proven, report.findings
     assert any(note.startswith(OPEN) for note in report.notes)
+
+
+async def since(world: World, file: Path) -> Report:
+    """A verification that goes on where the one before ended."""
+    run = world.verification()
+    state.restore(run, file)
+    report = await world.audit(run)
+    state.save(run, file)
+    return report
+
+
+@pytest.mark.parametrize("topic", [TOPICS.ledger, TOPICS.result])
+async def test_what_was_left_to_the_next_run_is_proven_by_it(topic: str, tmp_path: Path) -> None:
+    world, file = World(), tmp_path / "last.state"
+    with standing_open(world.broker, topic):
+        world.settle(world.produce(0, 10))
+        assert (await since(world, file)).proven
+    report = await since(world, file)
+    assert report.proven, report.findings
+    assert not report.notes
+
+
+@pytest.mark.parametrize("topic", [TOPICS.ledger, TOPICS.result])
+async def test_what_was_left_to_the_next_run_and_never_came_is_found_by_it(topic: str, tmp_path: Path) -> None:
+    world, file = World(), tmp_path / "last.state"
+    with standing_open(world.broker, topic):
+        world.settle(world.produce(0, 10))
+        assert (await since(world, file)).proven
+    for part in world.broker.topic(topic).partitions:
+        part.entries.clear()
+    laws = {law for law, _ in (await since(world, file)).findings}
+    assert laws == ({Law.CHECKPOINTS, Law.OUTCOMES} if topic == TOPICS.ledger else {Law.OUTCOMES})
 
 
 async def test_what_is_gone_is_found_beside_what_can_not_be_read() -> None:
