@@ -1,7 +1,7 @@
 """Writes figures into a page: a table and a plot between two marks, and JSON beside the page."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -67,6 +67,11 @@ def svg(rows: Sequence[Row]) -> str:
     return "\n".join([head, f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>', *parts, "</svg>", ""])
 
 
+def listed(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of one shape as a table."""
+    return "\n".join([_line(rows[0]), _line(["---"] * len(rows[0])), *(_line(map(str, row.values())) for row in rows)]) if rows else ""
+
+
 def put(page: Path, name: str, text: str) -> None:
     """Set what stands in a page between the marks of that name; at its end where it has none."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -90,5 +95,5 @@ def _figure(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
-def _line(texts: Sequence[str]) -> str:
+def _line(texts: Iterable[str]) -> str:
     return f"| {' | '.join(texts)} |"

@@ -1,10 +1,12 @@
 """`weft bench latency`: how long after an event its result is there, at several rates."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from ops.cli.output import Json, as_json, console, listing, say
+from ops.cli.bench_race import machine
+from ops.cli.output import Json, as_json, console, json_text, listing, say
 
 
 def latency_(
@@ -13,6 +15,7 @@ def latency_(
     warm: Annotated[float, typer.Option(min=0.0, help="How long each rate is sent before that, in seconds.")] = 5.0,
     rounds: Annotated[int, typer.Option(min=1, max=50)] = 2,
     only: Annotated[str, typer.Option(help="Who is measured: names from above, with commas between.")] = "loop,weft,weft-serve",
+    out: Annotated[Path | None, typer.Option(help="A page in Markdown to write the table into, with JSON beside it.")] = None,
     json: Json = False,
 ) -> None:
     """Measure event to result under a load that does not wait (open loop), by percentiles.
@@ -33,7 +36,16 @@ def latency_(
 
     load = Load([float(rate) for rate in rates.split(",")], seconds, warm)
     found = measure(only.split(","), load, rounds, console(stderr=True).print if json else say)
+    if out is not None:
+        _write(out, found, machine(seconds=seconds, rounds=rounds))
     if json:
         as_json(found.as_json())
     else:
         listing(found.table(), False, "")
+
+
+def _write(page: Path, found: Any, told: dict[str, object]) -> None:
+    from ops.bench.pages import listed, put
+
+    page.with_suffix(".latency.json").write_text(json_text({"machine": told, **found.as_json()}))
+    put(page, "latency", f"{', '.join(f'{name} {value}' for name, value in told.items())}.\n\n{listed(found.table())}")

@@ -47,7 +47,7 @@ def race_(
         asked = Asked(contenders, events, rounds, tuple(contenders) if kills else ())
         outcome = Race(asked, console(stderr=True).print if json else say, progress).run()
     if out is not None:
-        write(out, outcome, machine(events, rounds))
+        write(out, outcome, machine(events=f"{events:,}", rounds=rounds))
     if json:
         as_json(outcome.figures())
     else:
@@ -63,12 +63,11 @@ def _told(outcome: Any) -> None:
         say(remark)
 
 
-def machine(events: int, rounds: int) -> dict[str, object]:
-    """What a reader must know of where it was measured."""
+def machine(**told: object) -> dict[str, object]:
+    """What a reader must know of what was measured, and where."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     return {
-        "events": f"{events:,}",
-        "rounds": rounds,
+        **told,
         "cores": os.cpu_count() or 0,
         "memory": f"{memory} GiB",
         "Python": platform.python_version(),

@@ -1,11 +1,13 @@
 """`weft bench scale`: more workers, more partitions, more events."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ops.cli.output import Json, as_json, console, listing, say
+from ops.cli.bench_race import machine
+from ops.cli.output import Json, as_json, console, json_text, listing, say
 
 
 def scale_(
@@ -14,7 +16,7 @@ def scale_(
     ] = "workers,think,partitions,long,backlog,proof",
     events: Annotated[int, typer.Option(min=10_000, help="Of the longest part; the others do a tenth of it or less.")] = 10_000_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Of the part `workers`.")] = 1,
-    plot: Annotated[Path | None, typer.Option(help="Where to write the plot of the part `long`, as SVG.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A page in Markdown to write tables into, with JSON and a plot beside it.")] = None,
     json: Json = False,
 ) -> None:
     """Measure how Weft grows. A backlog appears at once, and processes that wait for it drain it.
@@ -35,13 +37,25 @@ def scale_(
     from ops.bench.scale import Plan, scale
 
     found = scale(only.split(","), Plan(events, rounds), console(stderr=True).print if json else say)
-    if plot is not None and "long" in found:
-        from ops.bench.plotted import long_run
-
-        plot.write_text(long_run(found["long"]))
+    if out is not None:
+        _write(out, found, machine(rounds=rounds))
     if json:
         as_json(found)
         return
     for part, rows in found.items():
         say(f"\n{part}", "bold")
         listing(rows, False, "")
+
+
+def _write(page: Path, found: Mapping[str, Any], told: dict[str, object]) -> None:
+    """Each part between marks of its own, so that one may be measured again alone."""
+    from ops.bench.pages import listed, put
+    from ops.bench.plotted import long_run
+
+    where = ", ".join(f"{name} {value}" for name, value in told.items())
+    for part, rows in found.items():
+        page.with_suffix(f".{part}.json").write_text(json_text({"machine": told, part: rows}))
+        plot = page.with_suffix(".long.svg")
+        if part == "long":
+            plot.write_text(long_run(rows))
+        put(page, f"scale-{part}", f"{where}.\n\n{listed(rows)}" + (f"\n\n![a long run]({plot.name})" if part == "long" else ""))
