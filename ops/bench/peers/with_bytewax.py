@@ -1,8 +1,8 @@
 """The job as a Bytewax dataflow, at least once: event by event with `flat_map`, or with `flat_map_batch`.
 
 Written as its documentation does it: the operators of `bytewax.connectors.kafka`, a sink whose messages name their topics, a recovery
-folder with snapshots every ten seconds. https://docs.bytewax.io/stable/guide/concepts/kafka.html,
-https://docs.bytewax.io/stable/guide/concepts/recovery.html, https://docs.bytewax.io/stable/api/bytewax/bytewax.operators.html
+folder with snapshots every ten seconds. https://github.com/bytewax/bytewax/blob/main/docs/guide/concepts/kafka.md, recovery.md beside it,
+and https://github.com/bytewax/bytewax/blob/main/docs/guide/advanced-concepts/performance.md
 """
 
 import argparse
@@ -21,6 +21,7 @@ from bytewax.run import cli_main
 from ops.bench.peers.job import AUDIT_ROWS, Done, Job, Kept, asked, found, keys, topics
 
 SNAPSHOT = timedelta(seconds=10)
+BATCH = 5_000  # as the page on performance has it
 
 
 class Wax:
@@ -33,8 +34,9 @@ class Wax:
         self._out, self._other, self._audit = topics(told.group)
         self.flow = Dataflow(told.group.replace(".", "-"))
         brokers = [told.bootstrap]
-        messages = op.input("departures", self.flow, KafkaSource(brokers, [told.topic]))
         batched = told.way == "batched"
+        size = {"batch_size": BATCH} if batched else {}
+        messages = op.input("departures", self.flow, KafkaSource(brokers, [told.topic], **size))
         records = op.flat_map_batch("work", messages, self._batch) if batched else op.flat_map("work", messages, self._each)
         op.output("outcomes", records, KafkaSink(brokers, None))
 

@@ -2,8 +2,8 @@
 
 Written as its documentation does it: `Application(processing_guarantee=...)`, a StreamingDataFrame with `apply(expand=True)`,
 `set_headers` and `to_topic` with a topic chosen by the value, checkpoints every five seconds as by default.
-https://quix.io/docs/quix-streams/processing.html, https://quix.io/docs/quix-streams/configuration.html#processing-guarantees,
-https://quix.io/docs/quix-streams/advanced/serialization.html
+https://docs.quix.io/quix-streams/processing.html, https://docs.quix.io/quix-streams/configuration.html#processing-guarantees,
+https://docs.quix.io/quix-streams/advanced/serialization.html
 """
 
 import argparse
