@@ -38,6 +38,7 @@ class Asked:
     minutes: float
     serve: bool  # else without a model server, and one line only
     shares: Mapping[str, int]  # of the faults, by kind
+    overlap: float = 0.2  # so often a fault does not wait until the one before is over
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ def fire(asked: Asked, folder: Path, say: Callable[[str], None]) -> Outcome:
         _begin(world, asked)
         say(f"seed {asked.seed}: {', '.join(line.name for line in world.lines)} are at work after {time.monotonic() - began_s:.0f} s")
         began_s = time.monotonic()
-        schedule = Schedule(world, asked.seed, lambda blow, kind: say(story.moment(blow, kind, began_s)))
+        schedule = Schedule(world, asked.seed, asked.overlap, lambda blow, kind: say(story.moment(blow, kind, began_s)))
         with _desk(world.lines, chance):
             schedule.run(deck(world, asked.faults, chance, asked.shares), began_s + asked.minutes * 60)
             outcome.blows = schedule.blows

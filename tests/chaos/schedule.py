@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from tests.chaos.faults import KINDS, Kind, Missed, scale
 from tests.chaos.world import Blow, World
 
-OVERLAP = 0.2  # so often the next fault does not wait until this one is over and forgotten
 BACK_S = 120.0  # a line that has no outcome so long after a fault is stuck
 TRIES = 3
 EARLY = 5  # faults before the first line gets more workers
@@ -31,10 +30,10 @@ def deck(world: World, faults: int, chance: random.Random, shares: Mapping[str, 
 
 
 class Schedule:
-    """Strikes. `say` hears each blow when it is over."""
+    """Strikes. `say` hears each blow when it is over. `overlap`: so often the next fault does not wait until one is over and forgotten."""
 
-    def __init__(self, world: World, seed: int, say: Callable[[Blow, Kind], None]) -> None:
-        self._world, self._say = world, say
+    def __init__(self, world: World, seed: int, overlap: float, say: Callable[[Blow, Kind], None]) -> None:
+        self._world, self._overlap, self._say = world, overlap, say
         self._chance = random.Random(seed)
         self._running: dict[threading.Thread, Kind] = {}
         self.blows: list[tuple[Kind, Blow]] = []
@@ -49,7 +48,7 @@ class Schedule:
             self._world.mend()
             self._free(kind)
             self._strike(kind, number)
-            if self._chance.random() >= OVERLAP:
+            if self._chance.random() >= self._overlap:
                 self._free()
         self._free()
         if self.broken:
