@@ -28,7 +28,7 @@ def race_(
     on Ray Serve. weft-unmeasured has no metrics and no spans.
 
     Outcomes are counted in the topics. Ratios are of speeds in the same round, the median of all: to the loop's where it races, else to
-    that of the first who is named. The exit code is 1 if somebody could not do the whole job or outcomes are wrong, never for being slow.
+    the first's. The exit code is 1 if somebody could not do the whole job or outcomes are wrong, never for being slow.
 
     Examples:
 
@@ -44,14 +44,11 @@ def race_(
 
     contenders = chosen([name.strip() for name in only.split(",")] if only else USUAL)
     with bars() as progress:
-        asked = Asked(contenders, events, rounds, tuple(contenders) if kills else ())
+        asked = Asked(contenders, events, rounds, tuple(contenders if kills else ()))
         outcome = Race(asked, console(stderr=True).print if json else say, progress).run()
     if out is not None:
         write(out, outcome, machine(events=f"{events:,}", rounds=rounds))
-    if json:
-        as_json(outcome.figures())
-    else:
-        _told(outcome)
+    as_json(outcome.figures()) if json else _told(outcome)
     return Exit.DONE if outcome.sound() else Exit.FAILED
 
 
