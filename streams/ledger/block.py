@@ -159,7 +159,7 @@ def _fitting(content: Content, at: int) -> int:
     """A guess at how many rows from `at` on fill a block."""
     if len(content.leaves) - at <= 1:
         return 1
-    size = np.fromiter((_GUESS_BYTES + len(detail) * _GUESS_RATIO for detail in content.details[at:]), float)
+    size = _GUESS_BYTES + _GUESS_RATIO * np.fromiter(map(len, content.details[at:]), float)
     return max(1, int(np.searchsorted(np.cumsum(size), LIMIT_BYTES * 0.95)))
 
 
