@@ -1,21 +1,32 @@
-"""The batches in flight, in the order of fetching, and how much they hold."""
+"""The batches in flight, in the order of fetching: how much they hold, and when the next one may follow.
+
+The batch adapts here, without a setting. Transactions end one after another, so an event that is fetched at once only waits for those of
+all batches before it. A small batch is therefore followed when its own transaction has begun, so late that the next one is through its
+steps when that ends: what comes until then goes together. One whose steps take longer than a transaction, as with a slow model, is
+followed meanwhile, and so is a large one at once, up to the bounds: then the steps of several, and the commit of another, overlap.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 
+from streams.parts import Bounds
 from streams.work import Work
+
+SMALL = 10  # a batch with less than this part of what one may hold is small
 
 
 class Flight:
     """A queue bounded by bytes and batches: whoever fetches asks for room first."""
 
-    def __init__(self, most_bytes: int, most_batches: int) -> None:
-        self._most_bytes = most_bytes
-        self._most_batches = most_batches
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
         self._queue: deque[Work] = deque()
         self._bytes = 0
+        self._settling: Work | None = None  # whose transaction was begun last
+        self._began_s = 0.0  # when
+        self._took_s = 0.0  # a transaction takes, by the last ones
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -29,10 +40,31 @@ class Flight:
     @property
     def full(self) -> bool:
         """Whether nothing more should be fetched."""
-        return self._bytes >= self._most_bytes or len(self._queue) >= self._most_batches
+        return self._bytes >= self._bounds.flight_bytes or len(self._queue) >= self._bounds.flight_batches
+
+    async def gathered(self) -> None:
+        """Wait until the next batch may follow."""
+        loop = asyncio.get_running_loop()
+        while early_s := self.early_s(loop.time()):
+            await self.changed(early_s)
+
+    def early_s(self, now_s: float) -> float:
+        """How long the next batch had better gather, unless one leaves before; 0: it may follow. Never longer than for room."""
+        if not self._queue or not self._small(newest := self._queue[-1]):
+            return 0.0
+        since_s, need_s, most_s = newest.entered_s, self._took_s, self._bounds.room_s
+        if newest is self._settling:
+            since_s, need_s = self._began_s, self._took_s - newest.stepped_s
+        elif newest.ready.is_set():  # it waits for the transactions of those before it
+            need_s = most_s
+        return max(0.0, since_s + min(need_s, most_s) - now_s)
+
+    def _small(self, work: Work) -> bool:
+        return work.rows * SMALL < self._bounds.batch_rows and work.size_bytes * SMALL < self._bounds.batch_bytes
 
     def enter(self, work: Work) -> None:
         """The newest batch."""
+        work.entered_s = asyncio.get_running_loop().time()
         work.previous = self._queue[-1] if self._queue else None
         self._queue.append(work)
         self._bytes += work.size_bytes
@@ -46,8 +78,15 @@ class Flight:
         """The oldest batch."""
         return self._queue[0] if self._queue else None
 
+    def begins(self, head: Work) -> None:
+        """Its transaction is begun."""
+        self._settling, self._began_s = head, asyncio.get_running_loop().time()
+        self._tell()
+
     def leave(self, work: Work) -> None:
         """The head has settled."""
+        took_s = asyncio.get_running_loop().time() - self._began_s
+        self._took_s = min(took_s, 2 * self._took_s) or took_s  # one that took very long is an exception
         if self._queue and self._queue[0] is work:
             self._queue.popleft()
             self._bytes -= work.size_bytes

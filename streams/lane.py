@@ -40,7 +40,7 @@ class Lane:
         self.flow = parts.flows[0]
         self._parts = parts
         self._log, self._clock, self._watch, self._bounds = parts.log, parts.clock, parts.watch, parts.bounds
-        self._flight = Flight(parts.bounds.flight_bytes, parts.bounds.flight_batches)
+        self._flight = Flight(parts.bounds)
         self._pauses = Pauses(max((int(delay_s * 1000) for flow in parts.flows for delay_s in flow.limits.retries_s), default=0))
         self._admission = Admission(parts.flows, parts.reader)
         self._ownership = Ownership(parts, self._flight, self._pauses, self._admission)
@@ -88,6 +88,7 @@ class Lane:
                 await self._log.rewind(back)
             if work is not None:
                 await put(work)
+            await self._flight.gathered()
             self._pauses.full = self._flight.full and not await self._room()
 
     async def expiring(self) -> None:
@@ -256,6 +257,7 @@ class Lane:
             prepared = work.prepared
             if work.void or prepared is None:
                 return
+            self._flight.begins(work)
             try:
                 after = await transact(self._log, self.flow.topics.ledger, work, prepared, self._ownership.owned)
             except (AbortError, OwnershipError) as error:

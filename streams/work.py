@@ -63,12 +63,19 @@ class Work:
     waiting: dict[Source, Waiting] = field(default_factory=dict)  # rows that must wait in place now (order: key)
     states: dict[StateKey, State] = field(default_factory=dict)
     passed: dict[int, asyncio.Event] = field(default_factory=dict)
+    entered_s: float = 0.0  # when it was fetched, by the loop's clock
+    stepped_s: float = 0.0  # how long after that it was ready
     prepared: Prepared | None = None
     phases: dict[Phase, float] = field(default_factory=dict)  # seconds
     admitted: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)  # prepared, or void
     task: asyncio.Task[None] | None = None
     void: bool = False
+
+    @property
+    def rows(self) -> int:
+        """How many records it has."""
+        return sum(map(len, self.records))
 
     def oldest_ms(self) -> int:
         """The earliest time stamp of its records; one that has none was fetched just now."""
@@ -87,6 +94,8 @@ class Work:
 
     def is_ready(self) -> None:
         """This batch holds no step any more, and can be settled."""
+        if not self.ready.is_set():
+            self.stepped_s = asyncio.get_running_loop().time() - self.entered_s
         self.ready.set()
         for event in (self.admitted, *self.passed.values()):
             event.set()
