@@ -3,8 +3,8 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from connectors.kafka.admin import KafkaAdmin, Topic
 from connectors.kafka.committed import CommittedOffsets
 from connectors.kafka.producing import TransactionalProducer
 from ops.bench.ground import Ground, Say, departures
-from schemas.errors import FailedError
+from schemas.errors import FailedError, UnreachableError
 from schemas.positions import Source
 
 LOOK_S = 0.02
@@ -166,7 +166,9 @@ async def _shared(on: Ground, crew: Crew) -> Sequence[int]:
     admin, end_s, stands_s = KafkaAdmin(on.kafka), time.perf_counter() + JOIN_S, 0.0
     before: Sequence[int] = ()
     while time.perf_counter() < end_s:
-        members = await admin.held(crew.group)
+        members: Mapping[str, Sequence[Source]] = {}
+        with suppress(UnreachableError):  # a fresh broker has no coordinator yet
+            members = await admin.held(crew.group)
         held = sorted((sum(source.topic == crew.topic for source in sources) for sources in members.values()), reverse=True)
         if len(held) < crew.size or sum(held) < on.partitions or held != before:
             before, stands_s = held, time.perf_counter()
