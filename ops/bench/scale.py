@@ -106,7 +106,7 @@ async def think(on: Ground, plan: Plan, say: Say) -> Sequence[Row]:
     async with thinking(outputs, THINK_S) as (server, address):
         for size in THINKERS:
             who, before = thinkers(on, size, address), server.calls
-            await on.apply(who.group, who.topic, {"timeout_ms: 250": "timeout_ms: 60000"})
+            await on.apply(who.group, who.topic, {"timeout_ms: 250": "timeout_ms: 10000"})
             one = await drain(on, who, plan.part(25), say)
             say(told(one))
             found.append({**row(one), "calls": server.calls - before})
