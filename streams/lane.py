@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from time import perf_counter
 
 from connectors.log import Fetched
@@ -218,8 +217,7 @@ class Lane:
                 work.journeys[:] = ended
                 await self._step(work)
             with work.taking(Phase.PREPARE):
-                told = self.flow.details, self._clock.now_ms(), self._rooms, self._parts.chance
-                work.prepared = await self._parts.aside(partial(prepare, work, *told))
+                work.prepared = prepare(work, self.flow.details, self._clock.now_ms(), self._rooms, self._parts.chance)
         finally:
             if work.void:
                 self._down.clear()  # those that still wait say so again
@@ -291,10 +289,11 @@ class Lane:
 
     def _told(self, work: Work, prepared: Prepared, began_s: float) -> None:
         """Tell who watches, now that it has happened."""
+        took_s = perf_counter() - began_s
         for (verdict, _, _), rows in prepared.verdicts.items():
             self._verdicts[verdict] += rows
         timings = [timing for journey in work.journeys for timing in journey.timings]
-        times = work.fetched_ms, work.oldest_ms(), began_s, perf_counter() - began_s
+        times = work.fetched_ms, work.oldest_ms(), began_s, took_s
         self._watch.settled(Settled(prepared.verdicts, len(work.waiting), *times, timings, prepared.passages, work.phases))
         if prepared.signals:
             self._watch.signalled(prepared.signals)

@@ -1,9 +1,8 @@
 """What a lane is built with, and how much it holds."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from connectors.log import Log, Publisher, Reader
 from processors.flow.compiled import Flow, Topics, together
@@ -11,7 +10,6 @@ from streams.clock import Clock
 from streams.ledger.signer import Signer
 from streams.stepping import UNGUARDED, Guard
 from streams.watch import Watch
-from streams.work import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +29,6 @@ class Bounds:
     expiry_s: float = 1.0  # between looks at the deadlines of open reviews
 
 
-T = TypeVar("T")
-
-
-async def at_once(call: Callable[[], T]) -> T:
-    """Does it where it is asked for: the loop stands still meanwhile."""
-    return call()
-
-
 @dataclass(frozen=True, slots=True)
 class LaneParts:
     """What a lane is built with. `flows` are all versions that may have rows in flight, the applied one first."""
@@ -56,7 +46,6 @@ class LaneParts:
     trace_share: float = 0.0  # of the events, by hash of the root position
     chance: Callable[[int], bytes] = os.urandom  # so many bytes, for the salts of leaves
     guard: Guard = UNGUARDED
-    aside: Callable[[Callable[[], Prepared]], Awaitable[Prepared]] = at_once  # where batches are prepared, which holds a processor for long
 
     @property
     def consumed(self) -> Sequence[str]:

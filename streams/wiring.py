@@ -1,13 +1,10 @@
 """Puts a worker together: the real parts behind every port of a lane."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -43,8 +40,6 @@ from streams.tables import IN_PROCESS
 from streams.watch import UNWATCHED, Watch
 
 LOGGER = logging.getLogger("weft.worker")
-_PREPARING = ThreadPoolExecutor(1, "prepare")
-T = TypeVar("T")
 BOUNDS = Bounds(drain_s=6.0)  # a worker that is told to end has ten seconds for all of it
 
 
@@ -148,13 +143,8 @@ def lane_of(parts: Fabric, control: Control, watch: Watch, guard: Guard = UNGUAR
     signer = Signer(parts.publisher, flows[0].topics.checkpoints, LogKey.load(parts.settings.log_key_file), parts.clock)
     said, share = parts.settings, parts.settings.trace_share if parts.measured else 0.0
     ports = parts.log, parts.reader, parts.publisher
-    held = LaneParts(*ports, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share, guard=guard, aside=in_a_thread)
+    held = LaneParts(*ports, flows, said.log_name, parts.clock, signer, watch, BOUNDS, gone, share, guard=guard)
     return Lane(held), signer
-
-
-def in_a_thread(call: Callable[[], T]) -> Awaitable[T]:
-    """Prepare a batch in a thread of its own, one after the other: the loop, meanwhile, hears at once how far the transaction before is."""
-    return asyncio.get_running_loop().run_in_executor(_PREPARING, call)
 
 
 class _NoPort:

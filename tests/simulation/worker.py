@@ -13,7 +13,7 @@ from streams.lane import Lane
 from streams.ledger.signer import Signer
 from streams.parts import Bounds, LaneParts
 from streams.watch import NoWatch, Settled
-from streams.work import Prepared, Work
+from streams.work import Work
 from tests.simulation.events import TOPICS, Shape, flow_of
 from tests.simulation.fabric import Fabric
 from tests.simulation.laws import BrokenError, Law
@@ -35,12 +35,6 @@ class Make:
     upgraded: bool
     batch_rows: int
     skew_s: float  # of its clock
-
-
-async def _aside(call: Callable[[], Prepared]) -> Prepared:
-    """As the thread of a real worker: meanwhile anything may happen."""
-    await asyncio.sleep(0.01)
-    return call()
 
 
 class Worker(NoWatch):
@@ -72,8 +66,7 @@ class Worker(NoWatch):
         signer = Signer(publisher, TOPICS.checkpoints, fabric.key, self.clock)
         bounds = replace(BOUNDS, batch_rows=make.batch_rows)
         applied = flows if make.upgraded else flows[1:]
-        ports = self.log, reader, publisher, applied, "weft", self.clock, signer, self, bounds
-        return Lane(LaneParts(*ports, chance=fabric.salt, aside=_aside)), signer
+        return Lane(LaneParts(self.log, reader, publisher, applied, "weft", self.clock, signer, self, bounds, chance=fabric.salt)), signer
 
     def _runs(self, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """A loop of this process: when it fails, the process ends."""

@@ -1,8 +1,6 @@
 """A worker runs what was applied: every version that compiles, each with the models whose manifests it carries."""
 
-import asyncio
 import logging
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from serving.router import Router
 from streams.control import Control
 from streams.settings import Settings
 from streams.slot import Slot
-from streams.wiring import Fabric, fabric, flows_of, in_a_thread
+from streams.wiring import Fabric, fabric, flows_of
 from tests.models import batch, rows
 from tests.unit.flow_project import MANIFEST, small
 
@@ -114,20 +112,3 @@ async def test_each_version_asks_for_the_model_that_it_was_applied_with_whatever
     control.hear(0, 3, applied_key("small"), b"2.0.0")
     assert await asked_by(parts, control) == ["small@2.0.0 late@1.1.0", "small@1.0.0 late@1.0.0"]
     assert set(parts.circuits()) == {"late@1.0.0", "late@1.1.0"}
-
-
-async def test_batches_are_prepared_in_their_order_by_one_thread_while_the_loop_goes_on() -> None:
-    begun, told = threading.Event(), threading.Event()
-
-    def first() -> int:
-        begun.set()
-        assert told.wait(10)
-        return threading.get_ident()
-
-    asked = [asyncio.ensure_future(in_a_thread(call)) for call in (first, threading.get_ident)]
-    while not begun.is_set():
-        await asyncio.sleep(0.001)
-    assert not any(one.done() for one in asked)
-    told.set()
-    one, other = await asyncio.gather(*asked)
-    assert one == other != threading.get_ident()
