@@ -23,6 +23,7 @@ class World:
     def __init__(self, fabric: Fabric, schedule: Schedule) -> None:
         self.fabric, self.schedule = fabric, schedule
         self.workers: dict[int, Worker] = {}
+        self.elders: dict[int, Worker] = {}  # who had a slot when a second process came
         self.skews = dict.fromkeys(range(schedule.slots), 0.0)
         self.upgraded = self.mended = self.closing = False
         self.flows = flow_of(schedule.shape, schedule.kinds, fabric.lookup, fabric.models, fabric.loop.time)
@@ -134,6 +135,7 @@ class World:
             self.fabric.weather.count("a second process in a slot")
             self._begin(slot)
             self.workers[slot].harmed = True
+            self.elders[slot] = worker
 
     def _upgrade(self) -> None:
         """A later version is applied: every worker drains and starts again."""
@@ -228,8 +230,14 @@ class World:
 
     # What is checked at every commit
 
+    def _holder(self, slot: str) -> Worker:
+        """Of two processes in a slot the one that is not fenced: it need not be the later one."""
+        number, epoch = int(slot[2:]), self.fabric.broker._producers[slot].epoch
+        elder = self.elders.get(number)
+        return elder if elder is not None and elder.log._epoch == epoch else self.workers[number]
+
     def _committed(self, slot: str) -> None:
-        worker = self.workers[int(slot[2:])]
+        worker = self._holder(slot)
         worker.passed.update(self.fabric.proof.passed)
         worker.marked = self.fabric.proof.marked
         for one in self.workers.values():
