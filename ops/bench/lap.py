@@ -79,8 +79,8 @@ async def lap(task: Task, name: str, contender: Contender, turn: int) -> Lap:
         outputs.records.close()
     await cleared(ground, group, names)
     first, last = seen.span_ms()
-    later_share = seen.events_s(task.due) * (last - first) / 1000  # the events that came between
-    cpu_us = watched.cpu_s(first, last) / later_share * 1e6 if later_share else 0.0
+    events = seen.events(task.due)
+    cpu_us = watched.cpu_s(first, last) / events * 1e6 if events else 0.0
     return Lap(name, turn, task.due.events, seen.events_s(task.due), cpu_us, watched.peak_bytes, seen.count(task.due))
 
 

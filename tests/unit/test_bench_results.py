@@ -37,10 +37,19 @@ def test_another_verdict_a_record_of_a_filtered_event_and_one_of_no_event_are_wr
         assert seen([*EACH, stranger]).count(DUE) == Count(0, 0, 1)
 
 
-def test_speed_is_from_the_first_output_to_the_last_and_counts_events_without_output_too() -> None:
-    found = seen(EACH, [1_000, 1_000, 1_500, 3_000])
-    assert found.events_s(DUE) == 2 / 2.0 * 5 / 4
+def test_speed_is_of_the_middle_four_fifths_and_counts_events_without_output_too() -> None:
+    rows = [EACH[0]] * 20
+    moments = [0, 900, 1_000, *range(1_100, 2_700, 100), 9_000]  # the first and the last do not matter
+    found = seen(rows, moments)
+    assert found.span_ms() == (1_000, 2_600)
+    assert found.events_s(DUE) == 16 / 1.6 * 5 / 4
     assert seen(EACH).events_s(DUE) == 0.0  # all at once: no speed can be told
+
+
+def test_who_writes_in_large_bursts_does_not_seem_faster() -> None:
+    bursts = [moment for moment in range(1_000, 11_000, 1_000) for _ in range(10)]  # ten events a second
+    steady = list(range(1_000, 11_000, 100))
+    assert seen([EACH[0]] * 100, bursts).events_s(DUE) == seen([EACH[0]] * 100, steady).events_s(DUE)
 
 
 def test_what_came_before_the_kill_and_comes_again_is_not_new() -> None:
