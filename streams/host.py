@@ -34,6 +34,7 @@ from streams.work import Work
 
 LOGGER = logging.getLogger("weft.worker")
 END_S = 9.5  # after a signal; then the process ends whatever it is doing
+STOP_S = 2.5  # for Faust's own end once all is drained: told to stop while it still starts, it waits for its control group
 SILENT_S = 300.0  # of the log; a takeover that scans a large ledger may take long
 WATCH = "watch"  # the alerts of whoever judges samples
 PAUSED = "control"  # the lane's word for a pause that a person asked for
@@ -57,6 +58,7 @@ class LaneHost(mode.Service):
         self._running: asyncio.Task[None] | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None
+        self._end: threading.Timer | None = None
         self._loops: list[asyncio.Task[None]] = []
 
     async def on_start(self) -> None:
@@ -79,9 +81,7 @@ class LaneHost(mode.Service):
             LOGGER.info("told to end before it began: there is nothing to drain")
             end(Exit.DONE)
         if self._leaving is None:
-            timer = threading.Timer(END_S, os._exit, (Exit.FAILED,))
-            timer.daemon = True
-            timer.start()
+            self._ends_within(END_S, Exit.FAILED)
             self._leaving = asyncio.create_task(self._guarded(self._leave()))
 
     def ills(self) -> Sequence[str]:
@@ -200,7 +200,16 @@ class LaneHost(mode.Service):
         await self.parts.publisher.close()
         await asyncio.to_thread(self.spans.close)
         LOGGER.info("drained")
+        self._ends_within(STOP_S, Exit.DONE)
         await self._ended()
+
+    def _ends_within(self, seconds: float, code: int) -> None:
+        """See that the process ends by then, and as this says, however long anything takes."""
+        if self._end is not None:
+            self._end.cancel()
+        self._end = threading.Timer(seconds, end, (code,))
+        self._end.daemon = True
+        self._end.start()
 
     def _worked(self) -> None:
         """The first batch has settled: whatever ends this process now, the supervisor need not hold the next one back."""
