@@ -102,9 +102,12 @@ async def _both(settings: Settings, name: str, reviews: list[Review]) -> list[tu
 def test_clicks_that_meet_each_other_deadlines_and_takeovers_end_each_review_once(stack: TestStack, tmp_path: Path) -> None:
     readings = flow(stack, tmp_path, "policy: {rules: asks}", "none")
     settings = Settings(project=tmp_path, data=tmp_path / "data", bootstrap=stack.bootstrap, redis=stack.redis_url)
-    readings.send(200)
     asked = sum(n % 2 == 1 for n in range(200) if n % 50)
     with readings.running("--workers", "2"):
+        readings.until(
+            lambda: all(lane(readings, slot).get("sources") for slot in (0, 1)), 60
+        )  # sharing may take longer than a review waits
+        readings.send(200)
         readings.until(lambda: sum(lane(readings, slot).get("reviews_open", 0) for slot in (0, 1)) == asked)
         pairs = asyncio.run(fought_over(readings, settings))
         readings.until(lambda: all(lane(readings, slot).get("reviews_open") == 0 for slot in (0, 1)))
