@@ -60,7 +60,7 @@ simulate: setup ## seeded histories of whole workers in virtual time, for a minu
 mutants: setup ## take one law of the lane out of the code at a time: the simulation must find each (about ten minutes)
 	@$(BIN)/python -m tests.simulation --mutants $(MUTANT)
 
-chaos: setup ## 100,000 real events under more than a hundred faults, and what became of every one (about forty minutes; SEED=1 repeats a run)
+chaos: setup ## 100,000 real events under more than a hundred faults, and what became of every one (about a quarter of an hour; SEED=1 repeats a run)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 faults: setup ## Redis and Ray Serve go and come back in mid-run, and a worker's memory, with the figures (about four minutes)
