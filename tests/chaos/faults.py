@@ -241,7 +241,7 @@ KINDS = (
     Kind("other number of workers", scale, 3, WHOLE, shared=True),
     Kind("broker killed (-9)", kill_broker, 4, BROKER | NETWORK, shared=True, goal_s=10.0),
     Kind("broker restarted in order", restart_broker, 1, BROKER | NETWORK, shared=True, goal_s=10.0),
-    Kind("broker's disk full", fill_broker_disk, 1, BROKER | NETWORK | DISK, wants="broker_disk", shared=True, goal_s=10.0),
+    Kind("broker's disk full", fill_broker_disk, 1, BROKER | NETWORK | DISK, wants="broker_disk", shared=True),
     Kind("workers' disk full", fill_worker_disk, 3, WORKER | DISK, wants="worker_disk"),
     Kind("Redis killed (-9)", kill_redis, 5, REDIS, shared=True),
     Kind("Serve replica killed (-9)", kill_replica, 7, SERVE, wants="served", shared=True),
