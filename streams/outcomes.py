@@ -7,7 +7,7 @@ can make a transaction fail again and again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from connectors.log import Outgoing
 from processors.flow.compiled import Flow, Notes
 from processors.flow.writers import STEP, WHY
-from processors.step import DEGRADED, MODEL, RULE
+from processors.step import DEGRADED, MODEL, RULE, Rows
 from schemas.headers import AVRO
 from schemas.vocabulary import Reason, Verdict
 from streams.final import finals
-from streams.ledger.leaf import digests
+from streams.ledger.leaf import Kind, digests
 from streams.letters import letters
 from streams.room import Rooms
 from streams.stamps import RULE_CHARS, event_ids, stamps
@@ -38,25 +38,22 @@ class Endings:
     """The ledger's columns for the n rows of one intake, in its order, and the records to write."""
 
     journey: Journey
-    verdicts: Cells
-    reasons: Cells
-    rules: Cells
-    models: Cells
-    degraded: Cells
+    kind: Rows  # indexes in `kinds`
     event_ids: Cells
     details: Cells
     outputs: Cells  # digests; empty where there is no record
+    kinds: list[Kind] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
 
     @classmethod
     def blank(cls, journey: Journey) -> "Endings":
         """Nothing written yet."""
         rows = len(journey.intake)
+        return cls(journey, np.full(rows, -1), np.empty(rows, object), np.empty(rows, object), np.full(rows, b"", object))
 
-        def cells() -> Cells:
-            return np.empty(rows, object)
-
-        return cls(journey, cells(), cells(), cells(), cells(), cells(), cells(), cells(), np.full(rows, b"", object))
+    def kind_of(self, row: int) -> Kind:
+        """The kind of a row."""
+        return self.kinds[int(self.kind[row])]
 
 
 def endings(journey: Journey, notes: Notes, now_ms: int, rooms: Rooms | None = None) -> Endings:
@@ -82,15 +79,30 @@ def _write(found: Endings, ended: _Ended) -> None:
     """The ledger's columns, and the records."""
     _, fate, ids, outgoing = ended
     at = fate.batch.origin
-    found.verdicts[at] = fate.verdict.value
-    found.reasons[at] = fate.reason.value
-    found.rules[at] = fate.rule[:RULE_CHARS] or _given(ended, RULE, "")
-    found.models[at] = _given(ended, MODEL, "")
-    found.degraded[at] = _given(ended, DEGRADED, False)
+    kinds, kind = _kinds(ended)
+    found.kind[at] = kind + len(found.kinds)
+    found.kinds += kinds
     found.event_ids[at] = ids
     if outgoing is not None:
         found.outgoing.append(outgoing)
         found.outputs[at] = digests(outgoing.keys, outgoing.values)
+
+
+def _kinds(ended: _Ended) -> tuple[list[Kind], Rows]:
+    """The different kinds of rows, and of each row its index among them."""
+    fate = ended.fate
+    given = (fate.rule[:RULE_CHARS] or _given(ended, RULE, ""), _given(ended, MODEL, ""), _given(ended, DEGRADED, False))
+    found: list[tuple[Any, ...]] = [(fate.verdict.value, fate.reason.value)]
+    kind = np.zeros(len(fate.batch), np.int64)
+    for one in given:
+        if isinstance(one, pa.DictionaryArray):
+            values = one.dictionary.to_pylist()
+            both = pa.array(kind * len(values) + one.indices.to_numpy()).dictionary_encode()
+            found = [(*found[at // len(values)], values[at % len(values)]) for at in both.dictionary.to_pylist()]
+            kind = both.indices.to_numpy()
+        else:
+            found = [(*each, one) for each in found]
+    return [Kind(*each) for each in found], kind
 
 
 def _ended(flow: Flow, fate: Fate, values: Sequence[bytes], now_ms: int, rooms: Rooms) -> Iterator[_Ended]:
@@ -133,7 +145,7 @@ def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes],
             assert_never(fate.verdict)
 
 
-def _given(ended: _Ended, name: str, default: str | bool) -> list[str | bool] | str | bool:
+def _given(ended: _Ended, name: str, default: str | bool) -> "pa.DictionaryArray | str | bool":
     """What the steps say, with nulls as the default; the default where none says it. A field of the event's may have the same name."""
     columns, givers = ended.fate.batch.columns, ended.flow.gives[1 : ended.fate.step + 1]
     if name not in columns.schema.names or not any(name in gives for gives in givers):
@@ -141,8 +153,7 @@ def _given(ended: _Ended, name: str, default: str | bool) -> list[str | bool] | 
     column = columns.column(name)
     if pa.types.is_string(column.type):  # a plugin's may be of any length, and a leaf has a bound
         column = pc.utf8_slice_codeunits(column, 0, RULE_CHARS)
-    values: list[str | bool] = (column.fill_null(default) if column.null_count else column).to_pylist()
-    return values
+    return (column.fill_null(default) if column.null_count else column).dictionary_encode()
 
 
 def _details(flow: Flow, notes: Notes, fate: Fate) -> Sequence[bytes]:

@@ -45,7 +45,8 @@ def prepare(work: Work, notes: Notes, now_ms: int, rooms: Rooms | None = None, c
     for journey in work.journeys:
         ended = endings(journey, notes, now_ms, rooms)
         outgoing += ended.outgoing
-        verdicts.update(zip(ended.verdicts.tolist(), ended.reasons.tolist(), ended.rules.tolist(), strict=True))
+        for kind, rows in zip(ended.kinds, np.bincount(ended.kind, minlength=len(ended.kinds)).tolist(), strict=True):
+            verdicts[kind[:3]] += rows
         told += passages(ended)
         for source, part in _parts(ended, chance).items():
             parts[source].append(part)
@@ -61,28 +62,27 @@ def _parts(ended: Endings, chance: Chance) -> Mapping[Source, _Part]:
     found = {}
     for index, source in enumerate(intake.sources):
         rows = np.flatnonzero(intake.source == index)
-        leaves = encode(_leaves(ended, source, rows, inputs, chance(SALT_BYTES * len(rows))))
-        found[source] = _Part(intake.offset[rows], leaves, ended.details[rows].tolist())
+        together = len(rows) and rows[-1] - rows[0] == len(rows) - 1
+        leaves = _leaves(ended, source, slice(rows[0], rows[-1] + 1) if together else rows, inputs, chance)
+        found[source] = _Part(leaves.offsets, encode(leaves), leaves.details)
     return found
 
 
-def _leaves(ended: Endings, source: Source, rows: Rows, inputs: Cells, randomness: bytes) -> Leaves:
+def _leaves(ended: Endings, source: Source, rows: Rows | slice, inputs: Cells, chance: Chance) -> Leaves:
     intake = ended.journey.intake
-    trips = None if intake.trips is None else [intake.trips[row] for row in rows]
+    offsets = intake.offset[rows]
+    trips = None if intake.trips is None else [intake.trips[row] for row in np.arange(len(intake))[rows]]
     return Leaves(
         source=source,
         flow=ended.journey.flow.ident,
-        offsets=intake.offset[rows],
+        offsets=offsets,
         event_ids=ended.event_ids[rows].tolist(),
-        verdicts=ended.verdicts[rows].tolist(),
-        reasons=ended.reasons[rows].tolist(),
-        rules=ended.rules[rows].tolist(),
-        models=ended.models[rows].tolist(),
-        degraded=ended.degraded[rows].tolist(),
+        kinds=ended.kinds,
+        kind=ended.kind[rows].tolist(),
         inputs=inputs[rows].tolist(),
         outputs=ended.outputs[rows].tolist(),
         details=ended.details[rows].tolist(),
-        salts=salts(len(rows), randomness),
+        salts=salts(len(offsets), chance(SALT_BYTES * len(offsets))),
         roots=None if trips is None else [trip.root for trip in trips],
         generations=None if trips is None else [trip.generation for trip in trips],
         passes=None if trips is None else [trip.number for trip in trips],

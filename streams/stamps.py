@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from processors.flow.compiled import Flow
 from processors.step import Batch, Headers
@@ -113,10 +113,12 @@ def _add_times(stamped: Stamped, flow: Flow, batch: Batch) -> None:
     at = -1 if flow.time_column is None else batch.columns.schema.get_field_index(flow.time_column)
     if at < 0 or not pa.types.is_timestamp(type_ := batch.columns.schema.field(at).type):
         return
-    texts = np.datetime_as_string(batch.columns.column(at).to_numpy(zero_copy_only=False), unit=type_.unit).tolist()
-    for mine, text in zip(stamped, texts, strict=True):
-        if len(text) == _TIME_CHARS[type_.unit]:  # else it is none, or of a year before 0 or after 9999
-            mine.append((names.CE_TIME, f"{text}Z".encode()))
+    texts = batch.columns.column(at).cast(pa.timestamp(type_.unit)).cast(pa.string())
+    ours = pc.equal(pc.binary_length(texts), _TIME_CHARS[type_.unit])  # others are of a year before 0 or after 9999
+    texts = pc.binary_join_element_wise(pc.replace_substring(pc.if_else(ours, texts, None), " ", "T"), "Z", "")
+    for mine, text in zip(stamped, texts.cast(pa.binary()).to_pylist(), strict=True):
+        if text is not None:
+            mine.append((names.CE_TIME, text))
 
 
 def _carried(headers: Headers) -> list[tuple[str, bytes | None]]:

@@ -38,7 +38,8 @@ def passages(ended: Endings) -> Iterator[Passage]:
     journey = ended.journey
     for fate in journey.fates if journey.intake.traces else ():
         for _, row, one in fate.batch.traced():
-            trip, verdict = journey.intake.trip(row), Verdict(ended.verdicts[row])
+            trip, kind = journey.intake.trip(row), ended.kind_of(row)
+            verdict = Verdict(kind.verdict)
             yield Passage(
                 one,
                 journey.flow.ident,
@@ -47,7 +48,7 @@ def passages(ended: Endings) -> Iterator[Passage]:
                 trip.generation,
                 trip.number,
                 verdict,
-                ended.reasons[row],
+                kind.reason,
                 _topic(journey.flow, verdict, trip.attempt),
                 [timing for timing in journey.timings if timing.at <= fate.step],
             )

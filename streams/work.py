@@ -135,5 +135,5 @@ def work_of(fetched: Fetched, waiting: Mapping[Source, Waiting], now_ms: int) ->
     if not records:
         return None
     spans = {part.source: Span(int(part.offsets[0]), int(part.offsets[-1]) + 1) for part in records}
-    size = sum(len(one) for part in records for one in (*part.values, *part.keys) if one is not None)
+    size = sum(sum(map(len, filter(None, column))) for part in records for column in (part.values, part.keys))
     return Work(now_ms, records, spans, size, {source: waits for source, waits in waiting.items() if source in spans})

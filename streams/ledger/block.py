@@ -157,8 +157,9 @@ def unpack(value: bytes) -> Block:
 
 def _fitting(content: Content, at: int) -> int:
     """A guess at how many rows from `at` on fill a block."""
-    if len(content.leaves) - at <= 1:
-        return 1
+    left = len(content.leaves) - at
+    if left <= 1 or _GUESS_BYTES * left + _GUESS_RATIO * sum(map(len, content.details)) < LIMIT_BYTES * 0.95:
+        return left or 1
     size = _GUESS_BYTES + _GUESS_RATIO * np.fromiter(map(len, content.details[at:]), float)
     return max(1, int(np.searchsorted(np.cumsum(size), LIMIT_BYTES * 0.95)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
 from struct import Struct
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import cbor2
 import numpy as np
@@ -20,7 +20,7 @@ EVENT_ID_BYTES = 512  # a longer id is replaced by its digest, so that a leaf al
 
 _LENGTH = Struct(">i").pack
 _NULL = _LENGTH(-1)
-_UINT32 = Struct(">BI").pack  # head and number
+_WIDE = ((25, 1 << 8, 1 << 16, Struct(">BH").pack), (26, 1 << 16, 1 << 32, Struct(">BI").pack))  # head, numbers [from, to), and how
 
 
 def digest(key: bytes | None, value: bytes | None) -> bytes:
@@ -37,6 +37,16 @@ def digests(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> lis
     ]
 
 
+class Kind(NamedTuple):
+    """What most leaves of a batch have in common."""
+
+    verdict: str
+    reason: str
+    rule: str
+    model: str  # name@version, or empty
+    degraded: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Leaves:
     """n leaves of one consumed source and one flow version, as columns in consumed order."""
@@ -45,11 +55,8 @@ class Leaves:
     flow: str  # name@version
     offsets: npt.NDArray[np.int64]
     event_ids: Sequence[str]
-    verdicts: Sequence[str]
-    reasons: Sequence[str]
-    rules: Sequence[str]
-    models: Sequence[str]  # name@version, or empty
-    degraded: Sequence[bool]
+    kinds: Sequence[Kind]
+    kind: Sequence[int]  # of each leaf, its index in `kinds`
     inputs: Sequence[bytes]  # digests
     outputs: Sequence[bytes]  # digests; empty where there is no outcome record
     details: Sequence[bytes]  # encoded; the leaf holds their SHA-256
@@ -122,7 +129,7 @@ def salts(n: int, randomness: bytes) -> list[bytes]:
 
 
 def encode(leaves: Leaves) -> list[bytes]:
-    """Each leaf as deterministic CBOR. Rows of equal verdict, reason, rule, model and degraded share one piece of it."""
+    """Each leaf as deterministic CBOR. Rows of one kind share a piece of it."""
     head = bytes([0x80 | FIELDS, VERSION])  # an array of sixteen has a one-byte head up to 23
     place = b"\x83" + _text(leaves.source.topic) + _uint(leaves.source.partition)
     own = [place + offset for offset in _uints(leaves.offsets)]
@@ -131,7 +138,7 @@ def encode(leaves: Leaves) -> list[bytes]:
     trips = [b"\x00\x00"] * n
     if leaves.generations is not None or leaves.passes is not None:
         trips = [_uint(g) + _uint(p) for g, p in zip(leaves.generations or [0] * n, leaves.passes or [0] * n, strict=True)]
-    middles = _middles(leaves)
+    middles = map([_middle(leaves.flow, kind) for kind in leaves.kinds].__getitem__, leaves.kind)
     events = map(_event_id, leaves.event_ids)
     columns = zip(own, roots, trips, events, middles, leaves.inputs, leaves.outputs, leaves.details, leaves.salts, strict=True)
     return [
@@ -156,17 +163,9 @@ def encode(leaves: Leaves) -> list[bytes]:
     ]
 
 
-def _middles(leaves: Leaves) -> list[bytes]:
-    """Flow to degraded, and the head of the input digest: made once for each kind of row."""
-    flow = _text(leaves.flow)
-    kinds: dict[tuple[str, str, str, str, bool], bytes] = {}
-    middles = []
-    for kind in zip(leaves.verdicts, leaves.reasons, leaves.rules, leaves.models, leaves.degraded, strict=True):
-        piece = kinds.get(kind)
-        if piece is None:
-            piece = kinds[kind] = flow + b"".join(map(_text, kind[:4])) + (b"\xf5" if kind[4] else b"\xf4") + b"\x58\x20"
-        middles.append(piece)
-    return middles
+def _middle(flow: str, kind: Kind) -> bytes:
+    """Flow to degraded, and the head of the input digest."""
+    return b"".join(map(_text, (flow, *kind[:4]))) + (b"\xf5" if kind.degraded else b"\xf4") + b"\x58\x20"
 
 
 def decode(leaf: bytes) -> Leaf:
@@ -211,9 +210,10 @@ def _uint(number: int) -> bytes:
 
 
 def _uints(numbers: npt.NDArray[np.int64]) -> Iterable[bytes]:
-    """Each number as an item; at once where all take four bytes, as the offsets of a batch do."""
-    if len(numbers) and numbers.min() >= 1 << 16 and numbers.max() < 1 << 32:
-        return map(_UINT32, repeat(26), numbers.tolist())
+    """Each number as an item; at once where all take as many bytes, as the offsets of a batch do."""
+    for head, low, high, pack in _WIDE:
+        if len(numbers) and numbers.min() >= low and numbers.max() < high:
+            return map(pack, repeat(head), numbers.tolist())
     return map(_uint, numbers.tolist())
 
 

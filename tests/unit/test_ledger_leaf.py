@@ -36,17 +36,13 @@ rows = st.tuples(
 
 
 def built(source: Source, flow: str, given_rows: list[Any], own_roots: bool) -> Leaves:
-    verdicts, reasons, rules, models, degraded = list(zip(*(row[5] for row in given_rows), strict=True)) or [()] * 5
     return Leaves(
         source,
         flow,
         np.array([row[0] for row in given_rows], np.int64),
         [row[4] for row in given_rows],
-        verdicts,
-        reasons,
-        rules,
-        models,
-        degraded,
+        [leaf.Kind(*row[5]) for row in given_rows],
+        range(len(given_rows)),
         [row[6] for row in given_rows],
         [row[7] for row in given_rows],
         [row[8] for row in given_rows],
@@ -70,6 +66,14 @@ def test_leaves_are_canonical_cbor_and_come_back(source: Source, flow: str, give
         read = leaf.decode(raw)
         assert read.position == Position(*own)
         assert (read.event_id, read.verdict, read.degraded, read.output) == (bounded, kind[0], kind[4], out)
+
+
+@pytest.mark.parametrize("edge", [24, 1 << 8, 1 << 16, 1 << 32])
+@pytest.mark.parametrize("by", [-2, -1, 0])
+def test_offsets_of_any_width_take_their_fewest_bytes(edge: int, by: int) -> None:
+    row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
+    encoded = leaf.encode(built(Source("t", 0), "f@1", [(edge + by, *row[1:]), (edge + by + 1, *row[1:])], True))
+    assert [leaf.decode(raw).position.offset for raw in encoded] == [edge + by, edge + by + 1]
 
 
 def test_an_id_too_long_for_a_leaf_is_replaced_by_its_digest() -> None:
@@ -142,6 +146,6 @@ def test_a_leaf_that_is_not_in_its_one_form_is_none(raw: bytes) -> None:
 def test_columns_of_different_lengths_are_refused() -> None:
     row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
     leaves = built(Source("t", 0), "f@1", [row, row], True)
-    for short in ("event_ids", "verdicts", "inputs", "outputs", "details", "salts"):
+    for short in ("event_ids", "kind", "inputs", "outputs", "details", "salts"):
         with pytest.raises(ValueError, match=r"zip"):
             leaf.encode(replace(leaves, **{short: getattr(leaves, short)[:1]}))

@@ -106,11 +106,12 @@ def dated_ledger(world: World, flow: Flow, lines: int = LINES, raised: bool = Tr
     columns = {"n": pa.array(values), "at": pa.array(months, pa.timestamp("ms", "UTC")), STEP: pa.nulls(2 * lines, pa.string())}
     details = [*writer.encode(pa.RecordBatch.from_pydict(columns)), b""]
     n, source = len(details), Source("in", 0)
+    said = ("result", ""), ("dead-letter", "wrong-type")
+    kinds = [leaf.Kind(*one, HOSTILE, f"{HOSTILE}@1", degraded) for one in said for degraded in (True, False)]
     leaves = leaf.encode(
         leaf.Leaves(
             source, flow.ident, np.arange(n), [f"e{row}" for row in range(n)],
-            verdicts=["result"] * (n - 1) + ["dead-letter"], reasons=[""] * (n - 1) + ["wrong-type"], rules=[HOSTILE] * n,
-            models=[f"{HOSTILE}@1"] * n, degraded=[row % 4 == 0 for row in range(n)], inputs=[bytes(32)] * n, outputs=[bytes(32)] * n,
+            kinds=kinds, kind=[2 * (row == n - 1) + (row % 4 > 0) for row in range(n)], inputs=[bytes(32)] * n, outputs=[bytes(32)] * n,
             details=details, salts=[bytes(16)] * n,
         )
     )  # fmt: skip

@@ -115,18 +115,19 @@ SMALL = Event(1, 1, [], 1, 1, 1, 1, 1, Verdict.RESULT)
 def test_every_record_fits_its_topic_and_every_row_has_one_leaf(events: Sequence[Event]) -> None:
     made, records = written(events)
     assert max((record.size for record in records), default=0) <= ROOM
-    assert all(verdict in list(Verdict) for verdict in made.verdicts.tolist())
+    assert all(kind.verdict in list(Verdict) for kind in made.kinds)
+    assert set(made.kind.tolist()) == set(range(len(made.kinds)))
     assert len(records) == sum(map(bool, made.outputs)) == sum(event.verdict is not Verdict.FILTERED for event in events)
-    for name in ("event_ids", "rules", "models"):
-        assert max(map(len, getattr(made, name))) <= 1_000
+    assert max(map(len, made.event_ids)) <= 1_000
+    assert max(max(len(kind.rule), len(kind.model)) for kind in made.kinds) <= 1_000
 
 
 @pytest.mark.parametrize("verdict", [Verdict.RESULT, Verdict.REVIEW, Verdict.RETRY])
 def test_a_row_whose_record_its_topic_does_not_take_is_a_dead_letter_and_the_others_are_not(verdict: Verdict) -> None:
     large = replace(SMALL, verdict=verdict, looked_up=600_000)
     made, records = written([replace(SMALL, verdict=verdict), large, replace(SMALL, verdict=verdict)])
-    assert made.verdicts.tolist() == [verdict, Verdict.DEAD_LETTER, verdict]
-    assert made.reasons.tolist()[1] == Reason.TOO_LARGE
+    assert [made.kind_of(row).verdict for row in range(3)] == [verdict, Verdict.DEAD_LETTER, verdict]
+    assert made.kind_of(1).reason == Reason.TOO_LARGE
     (letter,) = [record for record in records if record.topic == "f.dead"]
     assert (letter.key, letter.value) == (b"k", b"v")
     assert letter.told["ce_weftdetail"].startswith(f"its {verdict} would be larger than the {ROOM} bytes".encode())
@@ -249,6 +250,7 @@ TIMES = [
     ("ns", 1_001_001_001, "1970-01-01T00:00:01.001001001Z"),
     ("us", 2**63 - 1, None),
     ("ms", -(2**63) + 1, None),
+    ("ms", -62_198_755_200_000, None),  # the year -1
     ("us", None, None),
 ]
 
