@@ -27,6 +27,7 @@ Row = Mapping[str, Any]
 CONTENDERS: Mapping[str, Contender] = {LOOP: Peer(), "weft": Weft("Weft")}
 WORKERS = (1, 2)
 THINKERS = (1, 2, 4, 8)
+THINK_PARTITIONS = 16
 THINK_S = 0.0002  # for a row: a batch of 10,000 takes 2 s
 PARTITIONS = (1, 4, 16, 64)
 PIECES = 10  # stretches that a long run is told in
@@ -102,7 +103,7 @@ def thinkers(on: Ground, size: int, address: str) -> Crew:
 async def think(on: Ground, plan: Plan, say: Say) -> Sequence[Row]:
     """Workers whose model takes its time, so that they wait and the cores do not: what more of them bring."""
     outputs = Catalog(FolderProject(on.settings.project_folder)).manifest(MODEL).outputs
-    found = []
+    on, found = replace(on, partitions=THINK_PARTITIONS), []
     async with thinking(outputs, THINK_S) as (server, address):
         for size in THINKERS:
             who, before = thinkers(on, size, address), server.calls
