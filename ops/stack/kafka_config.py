@@ -27,7 +27,8 @@ share.coordinator.state.topic.min.isr=1
 
 # A group that was stopped for years finds its offsets again: they hold the ledger's frontiers.
 offsets.retention.minutes=5256000
-group.initial.rebalance.delay.ms=0
+# Workers that start together share every topic evenly from the first; brokers elsewhere wait for three seconds.
+group.initial.rebalance.delay.ms=500
 group.min.session.timeout.ms=2000
 # A dead worker's open transaction blocks every read_committed reader until it is aborted.
 transaction.max.timeout.ms=900000
