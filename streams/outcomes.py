@@ -145,7 +145,7 @@ def _record(flow: Flow, fate: Fate, ids: Sequence[str], values: Sequence[bytes],
             assert_never(fate.verdict)
 
 
-def _given(ended: _Ended, name: str, default: str | bool) -> "pa.DictionaryArray | str | bool":
+def _given(ended: _Ended, name: str, default: str | bool) -> pa.DictionaryArray | str | bool:
     """What the steps say, with nulls as the default; the default where none says it. A field of the event's may have the same name."""
     columns, givers = ended.fate.batch.columns, ended.flow.gives[1 : ended.fate.step + 1]
     if name not in columns.schema.names or not any(name in gives for gives in givers):

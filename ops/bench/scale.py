@@ -103,7 +103,8 @@ def thinkers(on: Ground, size: int, address: str) -> Crew:
 async def think(on: Ground, plan: Plan, say: Say) -> Sequence[Row]:
     """Workers whose model takes its time, so that they wait and the cores do not: what more of them bring."""
     outputs = Catalog(FolderProject(on.settings.project_folder)).manifest(MODEL).outputs
-    on, found = replace(on, partitions=THINK_PARTITIONS), []
+    on = replace(on, partitions=THINK_PARTITIONS)
+    found = []
     async with thinking(outputs, THINK_S) as (server, address):
         for size in THINKERS:
             who, before = thinkers(on, size, address), server.calls

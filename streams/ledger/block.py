@@ -24,6 +24,7 @@ _LENGTH: Final = Struct(">I")
 _TOO_LARGE: Final = 0xFFFFFFFF
 _GUESS_BYTES: Final = 150  # compressed, of a leaf; its digests and salt alone are 112
 _GUESS_RATIO: Final = 0.5  # of details
+_GUESS_LIMIT: Final = LIMIT_BYTES * 0.95
 
 
 @lru_cache(maxsize=1)
@@ -157,11 +158,11 @@ def unpack(value: bytes) -> Block:
 
 def _fitting(content: Content, at: int) -> int:
     """A guess at how many rows from `at` on fill a block."""
-    left = len(content.leaves) - at
-    if left <= 1 or _GUESS_BYTES * left + _GUESS_RATIO * sum(map(len, content.details)) < LIMIT_BYTES * 0.95:
-        return left or 1
-    size = _GUESS_BYTES + _GUESS_RATIO * np.fromiter(map(len, content.details[at:]), float)
-    return max(1, int(np.searchsorted(np.cumsum(size), LIMIT_BYTES * 0.95)))
+    details = content.details[at:]
+    if _GUESS_BYTES * len(details) + _GUESS_RATIO * sum(map(len, details)) < _GUESS_LIMIT:  # all of them, as nearly always
+        return max(1, len(details))
+    size = _GUESS_BYTES + _GUESS_RATIO * np.fromiter(map(len, details), float)
+    return max(1, int(np.searchsorted(np.cumsum(size), _GUESS_LIMIT)))
 
 
 def _encoded(tree: Tree, content: Content, rows: tuple[int, int], part: int, keep_details: bool = True) -> tuple[bytes, Tree]:

@@ -112,7 +112,8 @@ async def ended(numbers: Sequence[int | None], policies: Sequence[Sequence[Rule]
     made = endings(journey, Shown(), 0)
     shown = [[made.details[row], made.event_ids[row].encode()] for row in range(len(numbers))]
     written = {digest(*record): record[1] for outgoing in made.outgoing for record in zip(outgoing.keys, outgoing.values, strict=True)}
-    for row, verdict in enumerate(made.kind_of(row).verdict for row in range(len(numbers))):
+    for row in range(len(numbers)):
+        verdict = made.kind_of(row).verdict
         value = written.get(made.outputs[row]) or b""
         if verdict == Verdict.RESULT:
             shown[row].append(value)

@@ -35,6 +35,9 @@ rows = st.tuples(
 )
 
 
+PLAIN = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
+
+
 def built(source: Source, flow: str, given_rows: list[Any], own_roots: bool) -> Leaves:
     return Leaves(
         source,
@@ -71,8 +74,7 @@ def test_leaves_are_canonical_cbor_and_come_back(source: Source, flow: str, give
 @pytest.mark.parametrize("edge", [24, 1 << 8, 1 << 16, 1 << 32])
 @pytest.mark.parametrize("by", [-2, -1, 0])
 def test_offsets_of_any_width_take_their_fewest_bytes(edge: int, by: int) -> None:
-    row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
-    encoded = leaf.encode(built(Source("t", 0), "f@1", [(edge + by, *row[1:]), (edge + by + 1, *row[1:])], True))
+    encoded = leaf.encode(built(Source("t", 0), "f@1", [(edge + by, *PLAIN[1:]), (edge + by + 1, *PLAIN[1:])], True))
     assert [leaf.decode(raw).position.offset for raw in encoded] == [edge + by, edge + by + 1]
 
 
@@ -144,8 +146,7 @@ def test_a_leaf_that_is_not_in_its_one_form_is_none(raw: bytes) -> None:
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
-    row = (0, None, 0, 0, "id", ("result", "", "", "", False), b"a" * 32, b"", b"", b"s" * 16)
-    leaves = built(Source("t", 0), "f@1", [row, row], True)
+    leaves = built(Source("t", 0), "f@1", [PLAIN, PLAIN], True)
     for short in ("event_ids", "kind", "inputs", "outputs", "details", "salts"):
         with pytest.raises(ValueError, match=r"zip"):
             leaf.encode(replace(leaves, **{short: getattr(leaves, short)[:1]}))
