@@ -12,13 +12,14 @@ from pathlib import Path
 
 from processors.light import keep_pandas_out
 from tests.fuzz import poison
-from tests.fuzz.encodings import targets
+from tests.fuzz.encodings import Target, targets
 from tests.fuzz.files import Files
 from tests.fuzz.readers import readers, spoilt
 from tests.fuzz.stream import ROUND, Stream
-from tests.fuzz.told import SHOWN, Told, typical
+from tests.fuzz.told import SHOWN, Held, Told, typical
 
 FLAT, SLACK_BYTES = 1.1, 32 << 20  # what the memory at the end may be of that at the start, and beyond that what allocators keep
+AGAIN = 30_000  # records that are thrown at the first target once more
 ATHERIS = Path(".tools/atheris")
 
 
@@ -48,13 +49,17 @@ class Run:
         found = list[Told]()
         for number, target in enumerate(every):
             records = self.asked.records * (number + 1) // len(every) - self.asked.records * number // len(every)
-            stream = Stream(folder / target.name, target, self.asked.seed)
-            told = stream.run_now(stream.waves(records))
-            found.append(told)
-            self.wrong += told.wrong
-            self.say(f"  {told.target:20} {told.records:>9,} records, {told.per_s:>7,.0f}/s of processor time, {len(told.wrong)} wrong")
+            found.append(self._thrown(folder / target.name, target, records))
         self._table(found)
-        self._memory(found)
+        self._memory(found, self._thrown(folder / "again", every[0], min(found[0].records, AGAIN)))
+
+    def _thrown(self, folder: Path, target: Target, records: int) -> Told:
+        """So many records at one target."""
+        stream = Stream(folder, target, self.asked.seed)
+        told = stream.run_now(stream.waves(records))
+        self.wrong += told.wrong
+        self.say(f"  {told.target:20} {told.records:>9,} records, {told.per_s:>7,.0f}/s of processor time, {len(told.wrong)} wrong")
+        return told
 
     def _table(self, found: Sequence[Told]) -> None:
         kinds = Counter[str]()
@@ -73,21 +78,24 @@ class Run:
             f"  {records:,} records, each in one outcome; of {untold:,} ({untold / max(1, records):.1%}) only that can be told by hand"
         )
 
-    def _memory(self, found: Sequence[Told]) -> None:
-        """Flat: the last tenth of the waves against the first, of each target once it is warm, and of the whole run.
+    def _memory(self, found: Sequence[Told], again: Told) -> None:
+        """Flat: the last tenth of the waves at each target against the first, once it is warm; and the first target again at the end.
 
-        Objects are compared within a target: records of another have more of them. Kinds of waves take turns, so tenths are whole rounds.
+        Another target's records hold more or less, so like is held against like. Kinds of waves take turns: tenths are whole rounds.
         """
-        warm = [(told.target, told.memory[1:]) for told in found]
-        for name, waves in [*warm, ("all of them", [held for _, mine in warm for held in mine])]:
+        for told in found:
+            waves = told.memory[1:]
             tenth = max(ROUND, len(waves) // 10 // ROUND * ROUND)
-            if len(waves) < 2 * tenth:
-                continue
-            first, last = typical(waves[:tenth]), typical(waves[-tenth:])
-            same = name != "all of them"
-            self.say(f"  memory with {name:20} first {tenth:>2} waves: {first.told(same)}; last: {last.told(same)}")
-            if last.resident_bytes > first.resident_bytes * FLAT + SLACK_BYTES or (same and last.objects > first.objects * FLAT):
-                self.wrong.append(f"memory grows with {name}: {first} to {last}")
+            if len(waves) >= 2 * tenth:
+                self._flat(told.target, typical(waves[:tenth]), typical(waves[-tenth:]))
+        first, last = found[0].memory[1 : len(again.memory)], again.memory[1:]
+        if first:
+            self._flat(f"{again.target}, again", typical(first), typical(last))
+
+    def _flat(self, name: str, first: Held, last: Held) -> None:
+        self.say(f"  memory with {name:27} at first {first}, at last {last}")
+        if last.resident_bytes > first.resident_bytes * FLAT + SLACK_BYTES or last.objects > first.objects * FLAT:
+            self.wrong.append(f"memory grows with {name}: {first} to {last}")
 
     def files(self, folder: Path) -> None:
         """Spoilt files of a flow."""

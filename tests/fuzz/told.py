@@ -27,8 +27,8 @@ class Held(NamedTuple):
     resident_bytes: int
     objects: int  # blocks of the interpreter's allocator
 
-    def told(self, objects: bool) -> str:
-        return f"{self.resident_bytes >> 20} MiB" + (f", {self.objects:,} objects" if objects else "")
+    def __str__(self) -> str:
+        return f"{self.resident_bytes >> 20} MiB and {self.objects:,} objects"
 
 
 def typical(waves: Sequence[Held]) -> Held:
