@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import psutil
@@ -43,6 +44,7 @@ class Mark:
     at_s: float  # since the backlog appeared
     done: int
     memory_bytes: int  # of all processes
+    cpu_s: float  # of all processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +74,21 @@ class Part:
     events: int
     events_s: float
     memory_bytes: float  # on average
+    cpu_us: float  # per event
 
 
 def parts(marks: Sequence[Mark], size: int) -> Sequence[Part]:
     """The backlog in stretches of so many events. A stretch begins and ends between two marks, where they say it does."""
     done, at = np.array([mark.done for mark in marks]), np.array([mark.at_s for mark in marks])
-    memory = np.array([mark.memory_bytes for mark in marks])
+    memory, cpu = np.array([mark.memory_bytes for mark in marks]), np.array([mark.cpu_s for mark in marks])
     edges = np.unique([0, *range(size, int(done[-1]) + 1, size)])
     moments = np.interp(edges, np.concatenate([[0], done]), np.concatenate([[0.0], at]))
+    used_s = np.interp(moments, at, cpu)
     found = []
-    for low, high, began, ended in zip(edges[:-1], edges[1:], moments[:-1], moments[1:], strict=True):
-        within = memory[(at >= began) & (at <= ended)]
-        found.append(Part(int(high - low), float((high - low) / (ended - began)), float(within.mean()) if len(within) else float("nan")))
+    for (low, high), (began, ended), cpu_s in zip(pairwise(edges), pairwise(moments), np.diff(used_s), strict=True):
+        within, events = memory[(at >= began) & (at <= ended)], int(high - low)
+        memory_bytes = float(within.mean()) if len(within) else float("nan")
+        found.append(Part(events, float(events / (ended - began)), memory_bytes, float(cpu_s / events * 1e6)))
     return found
 
 
@@ -155,7 +160,8 @@ async def watched(on: Ground, crew: Crew, processes: Sequence[psutil.Process], e
             moved_s = now_s if done > before else moved_s
             if now_s - moved_s > STALLED_S or any(_ended(process) for process in processes):
                 raise FailedError(f"{crew.title} stopped after {done:,} events; it said: {on.said(crew.group)}")
-            yield Mark(now_s - began_s, min(done, events), sum(process.memory_info().rss for process in processes))
+            memory_bytes = sum(process.memory_info().rss for process in processes)
+            yield Mark(now_s - began_s, min(done, events), memory_bytes, _cpu_s(processes))
             await asyncio.sleep(LOOK_S)
     finally:
         await committed.close()

@@ -127,7 +127,13 @@ async def long(on: Ground, plan: Plan, say: Say) -> Sequence[Row]:
     found = await drained(on, "weft", "long", plan.events, say)
     size = max(1, plan.events // PIECES)
     return [
-        {"stretch": number, "events": part.events, "events_s": round(part.events_s), "memory_mb": round(part.memory_bytes / 2**20, 1)}
+        {
+            "stretch": number,
+            "events": part.events,
+            "events_s": round(part.events_s),
+            "cpu_us": round(part.cpu_us, 1),
+            "memory_mb": round(part.memory_bytes / 2**20, 1),
+        }
         for number, part in enumerate(parts(found.marks, size), start=1)
     ]
 

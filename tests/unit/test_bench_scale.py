@@ -16,16 +16,17 @@ from serving.client import GrpcEndpoint
 from tests.models import LITE, rows, trained
 
 
-def test_a_stretch_begins_and_ends_between_two_marks_and_has_the_memory_of_those_within() -> None:
-    marks = [Mark(1.0, 100, 10), Mark(2.0, 300, 30), Mark(4.0, 400, 50)]
+def test_a_stretch_begins_and_ends_between_two_marks_and_has_the_memory_and_the_work_of_those_within() -> None:
+    marks = [Mark(1.0, 100, 10, 0.5), Mark(2.0, 300, 30, 0.9), Mark(4.0, 400, 50, 1.6)]
     first, second = parts(marks, 200)
     assert (first.events, second.events) == (200, 200)
     assert [first.events_s, second.events_s] == pytest.approx([200 / 1.5, 200 / 2.5])
     assert (first.memory_bytes, second.memory_bytes) == (10.0, 40.0)
+    assert [first.cpu_us, second.cpu_us] == pytest.approx([0.2 / 200 * 1e6, 0.9 / 200 * 1e6])
 
 
 def test_what_is_left_behind_the_last_whole_stretch_is_none() -> None:
-    assert [part.events for part in parts([Mark(1.0, 250, 1)], 100)] == [100, 100]
+    assert [part.events for part in parts([Mark(1.0, 250, 1, 0.0)], 100)] == [100, 100]
 
 
 async def test_a_model_that_thinks_takes_its_time_for_each_row() -> None:
