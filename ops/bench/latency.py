@@ -117,6 +117,8 @@ def measure(names: Sequence[str], load: Load, rounds: int, say: Say) -> Outcome:
 async def rounds_on(on: Ground, names: Sequence[str], load: Load, rounds: int, say: Say) -> Outcome:
     """Every contender in every round, on a ground that is there."""
     await on.load()
+    say("a first lap that is not counted: a broker that has just begun is slow")
+    await Trial(on, names[0], -1).run(Load([max(load.rates)], load.whole_s, 0.0))
     laps: list[Lap] = []
     for turn in range(rounds):
         for name in names[::-1] if turn % 2 else names:
