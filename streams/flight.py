@@ -3,7 +3,8 @@
 The batch adapts here, without a setting. Transactions end one after another, so an event that is fetched at once only waits for those of
 all batches before it. A small batch is therefore followed when its own transaction has begun, so late that the next one is through its
 steps when that ends: what comes until then goes together. One whose steps take longer than a transaction, as with a slow model, is
-followed meanwhile, and so is a large one at once, up to the bounds: then the steps of several, and the commit of another, overlap.
+followed when it is half through them: two at a time keep a model at work, and more would only leave in a bunch, and each be small. A large
+one is followed at once, up to the bounds: then the steps of several, and the commit of another, overlap.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ class Flight:
         self._settling: Work | None = None  # whose transaction was begun last
         self._began_s = 0.0  # when
         self._took_s = 0.0  # a transaction takes, by the last ones
+        self._stepped_s = 0.0  # a small batch takes for its steps
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class Flight:
         """How long the next batch had better gather, unless one leaves before; 0: it may follow. Never longer than for room."""
         if not self._queue or not self._small(newest := self._queue[-1]):
             return 0.0
-        since_s, need_s, most_s = newest.entered_s, self._took_s, self._bounds.room_s
+        since_s, need_s, most_s = newest.entered_s, max(self._took_s, self._stepped_s / 2), self._bounds.room_s
         if newest is self._settling:
             since_s, need_s = self._began_s, self._took_s - newest.stepped_s
         elif newest.ready.is_set():  # it waits for the transactions of those before it
@@ -85,8 +87,9 @@ class Flight:
 
     def leave(self, work: Work) -> None:
         """The head has settled."""
-        took_s = asyncio.get_running_loop().time() - self._began_s
-        self._took_s = min(took_s, 2 * self._took_s) or took_s  # one that took very long is an exception
+        self._took_s = _next(self._took_s, asyncio.get_running_loop().time() - self._began_s)
+        if self._small(work):
+            self._stepped_s = _next(self._stepped_s, work.stepped_s)
         if self._queue and self._queue[0] is work:
             self._queue.popleft()
             self._bytes -= work.size_bytes
@@ -120,3 +123,8 @@ class Flight:
 
     def _tell(self) -> None:
         self._changed.set()
+
+
+def _next(before_s: float, took_s: float) -> float:
+    """What the next one is expected to take: one that took very long is an exception."""
+    return min(took_s, 2 * before_s) or took_s

@@ -45,6 +45,30 @@ async def test_a_small_batch_whose_steps_take_longer_than_a_transaction_is_follo
     assert flight.early_s(now_s() + 0.1) == 0.0
 
 
+async def test_a_small_batch_whose_steps_take_very_much_longer_is_followed_when_it_is_half_through_them() -> None:
+    flight, slow = await flight_with(), work(1)
+    flight.enter(slow)
+    slow.entered_s -= 0.6
+    slow.is_ready()
+    flight.begins(slow)
+    flight.leave(slow)
+    flight.enter(work(99))
+    assert flight.early_s(now_s()) == pytest.approx(0.3, abs=0.02)
+    assert flight.early_s(now_s() + 0.3) == 0.0
+
+
+async def test_what_a_large_batch_takes_says_nothing_of_a_small_one() -> None:
+    flight, large = await flight_with(), work(500)
+    flight.enter(large)
+    large.entered_s -= 0.6
+    large.is_ready()
+    flight.begins(large)
+    flight._began_s -= 0.1
+    flight.leave(large)
+    flight.enter(work(1))
+    assert flight.early_s(now_s()) == pytest.approx(0.1, abs=0.02)
+
+
 async def test_a_small_batch_is_followed_so_late_that_the_next_one_is_through_its_steps_when_its_transaction_ends() -> None:
     one = work(1)
     flight = await flight_with(one)
