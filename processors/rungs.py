@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from processors.arrays import filled, flags
 from processors.cel.expression import Expression
 from processors.ports import Models
 from processors.step import Batch, Rows
@@ -82,5 +83,5 @@ def answers(columns: pa.RecordBatch) -> npt.NDArray[np.bool_]:
     good = np.ones(columns.num_rows, dtype=np.bool_)
     for column in columns.columns:
         finite = pc.is_finite(column) if pa.types.is_floating(column.type) else pc.is_valid(column)
-        good &= finite.fill_null(False).to_numpy(zero_copy_only=False)
+        good &= flags(filled(finite, False))
     return good

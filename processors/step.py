@@ -7,7 +7,7 @@ row must be a WeftError: UnreachableError waits, any other ends the worker.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -84,7 +84,7 @@ class Batch:
 
     def take(self, rows: Rows) -> Self:
         """The given rows only, in order."""
-        return replace(self, columns=self.columns.take(pa.array(rows)), origin=self.origin[rows])
+        return type(self)(self.columns.take(pa.array(rows)), self.origin[rows], self.intake)
 
     def without(self, gone: Rows) -> Self:
         """All but the given rows."""
@@ -105,7 +105,7 @@ class Batch:
         """The batch with one column more, or one replaced."""
         at = self.columns.schema.get_field_index(name)
         columns = self.columns.append_column(name, values) if at < 0 else self.columns.set_column(at, name, values)
-        return replace(self, columns=columns)
+        return type(self)(columns, self.origin, self.intake)
 
 
 @dataclass(frozen=True, slots=True)

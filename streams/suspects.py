@@ -73,6 +73,7 @@ class Suspects(Guard):
     story: str = ""  # how the worker before ended, if in a step
     told: int = KILLED
     _over: bool = False  # what is written now is what stays
+    _spanned: tuple[Rows, Place] | None = None  # the rows that were asked about last, and their spans
 
     def __post_init__(self) -> None:
         self._alone = asyncio.Lock()
@@ -119,7 +120,7 @@ class Suspects(Guard):
     async def at(self, step: str, batch: Batch) -> AsyncIterator[None]:
         """While the step is at it; alone, as long as there are suspects: else it can't be told which of two ended the process."""
         async with self._alone if any(suspect.ends >= CUT for suspect in self.suspects) else nullcontext():
-            entry = Running(step, _spans(batch), len(batch))
+            entry = Running(step, self._spans_of(batch), len(batch))
             self.running.append(entry)
             self._write()
             try:
@@ -146,6 +147,12 @@ class Suspects(Guard):
         if self.condemned:
             self.condemned = {key: why for key, why in self.condemned.items() if not _within(key[1], spans)}
             self._write()
+
+    def _spans_of(self, batch: Batch) -> Place:
+        """Most steps get the rows that the one before got."""
+        if self._spanned is None or self._spanned[0] is not batch.origin:
+            self._spanned = batch.origin, _spans(batch)
+        return self._spanned[1]
 
     def _learn(self, ended: list[Running], counts: int) -> None:
         """What the end of the worker before says."""

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from processors.arrays import filled, flags
 from processors.cel import engine
 from processors.cel.columns import MistypedError, Typed, UnknownError, compile_node
 from processors.cel.library import Program
@@ -39,7 +40,7 @@ class Evaluated:
     @property
     def true(self) -> Rows:
         """The rows for which it holds."""
-        return np.flatnonzero(self.values.fill_null(False).to_numpy(zero_copy_only=False))
+        return np.flatnonzero(flags(filled(self.values, False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Expression:
         """Over each row of a batch that has the columns."""
         values, failed = self._way(batch)
         if pa.types.is_boolean(self.gives) and values.null_count:
-            failed = values.is_null().to_numpy(zero_copy_only=False)
+            failed = flags(values.is_null())
         return Evaluated(values, np.flatnonzero(failed) if failed is not None else np.empty(0, dtype=np.int64))
 
 

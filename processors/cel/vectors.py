@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from processors.arrays import as_type, filled, flags
+
 Mask = npt.NDArray[np.bool_] | None
 
 INT64 = np.iinfo(np.int64)
@@ -69,27 +71,27 @@ def kind_of(type_: pa.DataType) -> Kind | None:
 
 def load(column: pa.Array, kind: Kind) -> Vector:
     """A column as a vector. A timestamp that CEL can't hold counts as failed."""
-    null = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
+    null = flags(column.is_null()) if column.null_count else None
     if kind is Kind.TIME:
-        return _load_time(column, null)
-    column = column.cast(ARROW[kind])
-    if null is not None:
-        column = column.fill_null({Kind.BOOL: False, Kind.STRING: ""}.get(kind, 0))
+        per_s, ticks = _ticks(column)
+        return Vector(ticks * (1_000_000 // per_s), null, _beyond(per_s, ticks))
+    column = filled(as_type(column, ARROW[kind]), {Kind.BOOL: False, Kind.STRING: ""}.get(kind, 0))
     return Vector(column if kind is Kind.STRING else column.to_numpy(zero_copy_only=False), null)
 
 
 def unreadable(column: pa.Array) -> Mask:
     """Rows whose timestamp CEL can't hold; None if there are none."""
-    per_s = _UNITS[column.type.unit]
-    ticks = column.view(pa.int64()).fill_null(0).to_numpy()
-    out = (ticks < TIME_MIN_S * per_s) | (ticks >= (TIME_MAX_S + 1) * per_s)
+    return _beyond(*_ticks(column))
+
+
+def _ticks(column: pa.Array) -> tuple[int, npt.NDArray[np.int64]]:
+    """Timestamps as numbers, and how many of their units a second has."""
+    return _UNITS[column.type.unit], filled(column.view(pa.int64()), 0).to_numpy()
+
+
+def _beyond(per_s: int, ticks: npt.NDArray[np.int64]) -> Mask:
+    out: npt.NDArray[np.bool_] = (ticks < TIME_MIN_S * per_s) | (ticks >= (TIME_MAX_S + 1) * per_s)
     return out if out.any() else None
-
-
-def _load_time(column: pa.Array, null: Mask) -> Vector:
-    out = unreadable(column)
-    ticks = column.view(pa.int64()).fill_null(0).to_numpy()
-    return Vector(ticks * (1_000_000 // _UNITS[column.type.unit]), null, out)
 
 
 def store(vector: Vector, kind: Kind, rows: int) -> tuple[pa.Array, Mask]:
@@ -117,7 +119,7 @@ def either(*masks: Mask) -> Mask:
 
 def _flags(answer: Any) -> Any:
     """What Arrow answers to a question, as NumPy."""
-    return answer.to_numpy(zero_copy_only=False) if isinstance(answer, pa.Array) else np.bool_(answer.as_py())
+    return flags(answer) if isinstance(answer, pa.Array) else np.bool_(answer.as_py())
 
 
 def as_double(vector: Vector) -> Vector:

@@ -31,7 +31,7 @@ class Cache:
         return int(self._old.rows.num_rows + self._young.rows.num_rows)
 
     def get(self, keys: Sequence[str], now_s: float) -> tuple[list[pa.RecordBatch], npt.NDArray[np.int64]]:
-        """What is here, in parts, and for each key its row in the parts put together (-1 where there is none, or none fresh)."""
+        """The rows that are here, in parts, and for each key its row in the parts put together (-1 where there is none, or none fresh)."""
         oldest = now_s - self._fresh_s
         at = np.full(len(keys), -1, dtype=np.int64)
         parts, size = [], 0
@@ -39,9 +39,9 @@ class Cache:
             slots = np.fromiter(map(generation.slots.get, keys, [-1] * len(keys)), dtype=np.int64, count=len(keys))
             here = np.flatnonzero(slots >= 0)
             here = here[generation.loaded_s[slots[here]] > oldest]
-            at[here] = slots[here] + size
-            parts.append(generation.rows)
-            size += generation.rows.num_rows
+            at[here] = np.arange(size, size + len(here))
+            parts.append(generation.rows.take(pa.array(slots[here])))
+            size += len(here)
         return parts, at
 
     def put(self, keys: Sequence[str], rows: pa.RecordBatch, now_s: float) -> None:

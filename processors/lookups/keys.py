@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from processors.arrays import as_type, filled
+
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -45,17 +47,17 @@ class Template:
     def distinct(self, batch: pa.RecordBatch) -> Distinct:
         """Each different key once."""
         if len(self.columns) == 1:
-            coded = batch.column(self.columns[0]).cast(pa.string()).dictionary_encode()
+            coded = as_type(batch.column(self.columns[0]), pa.string()).dictionary_encode()
             keys = [f"{self.words[0]}{value}{self.words[1]}" for value in coded.dictionary.to_pylist()]
         else:
             coded = self._joined(batch).dictionary_encode()
             keys = coded.dictionary.to_pylist()
-        return Distinct(keys, coded.indices.fill_null(len(keys)).to_numpy().astype(np.int64))
+        return Distinct(keys, filled(coded.indices, len(keys)).to_numpy().astype(np.int64))
 
     def _joined(self, batch: pa.RecordBatch) -> pa.Array:
         parts = [pa.scalar(self.words[0])]
         for word, column in zip(self.words[1:], self.columns, strict=True):
-            parts += [batch.column(column).cast(pa.string()), pa.scalar(word)]
+            parts += [as_type(batch.column(column), pa.string()), pa.scalar(word)]
         return pc.binary_join_element_wise(*parts, "")
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from processors.arrays import as_type, filled, flags
 from processors.cel.site import expression
 from processors.cel.vectors import Kind, kind_of
 from processors.flow.plan import Site
@@ -72,18 +73,18 @@ def _breaks(rule: Rule, at: Site, type_: pa.DataType) -> Breaks | None:
     if rule.length is not None:
         shortest, longest = rule.length
         return lambda column: _beyond(pc.utf8_length(column), shortest, longest)
-    return lambda column: _flags(column.is_null())
+    return lambda column: flags(column.is_null())
 
 
 def _beyond(column: pa.Array, low: float | None, high: float | None) -> npt.NDArray[np.bool_]:
     """Values below, above or not a number; nulls pass."""
-    values = column.fill_null(0).to_numpy()
+    values = filled(column, 0).to_numpy()
     within = np.ones(len(values), dtype=np.bool_) if low is None else values >= low
     if high is not None:
         within = within & (values <= high)
     if high is None and low is None:
         return ~within
-    return ~within if not column.null_count else ~within & _flags(column.is_valid())
+    return ~within if not column.null_count else ~within & flags(column.is_valid())
 
 
 def _outside(words: tuple[Any, ...], at: Site, type_: pa.DataType) -> Breaks | None:
@@ -93,7 +94,7 @@ def _outside(words: tuple[Any, ...], at: Site, type_: pa.DataType) -> Breaks | N
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
         at.mistake("in_set", f"not all of these are {value_type}, as the column is")
         return None
-    return lambda column: ~_flags(pc.is_in(column.cast(value_type), value_set=wanted)) & _flags(column.is_valid())
+    return lambda column: ~flags(pc.is_in(as_type(column, value_type), value_set=wanted)) & flags(column.is_valid())
 
 
 def _mismatching(pattern: str, at: Site) -> Breaks | None:
@@ -102,9 +103,4 @@ def _mismatching(pattern: str, at: Site) -> Breaks | None:
     except pa.ArrowInvalid as error:
         at.mistake("matches", f"this is no regular expression: {error}")
         return None
-    return lambda column: ~_flags(pc.match_substring_regex(column, pattern).fill_null(True))
-
-
-def _flags(answer: pa.Array) -> npt.NDArray[np.bool_]:
-    flags: npt.NDArray[np.bool_] = answer.to_numpy(zero_copy_only=False)
-    return flags
+    return lambda column: ~flags(filled(pc.match_substring_regex(column, pattern), True))

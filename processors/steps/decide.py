@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, Field
 
+from processors.arrays import filled
 from processors.cel.expression import Expression
 from processors.cel.site import expression
 from processors.flow.plan import Plan, Site
@@ -44,7 +45,7 @@ class Decide:
     async def run(self, batch: Batch, state: State) -> Stepped:
         """The expression over the columns."""
         found = self.holds.evaluate(batch.columns)
-        decided = batch.with_column(DECISION, pc.if_else(found.values.fill_null(False), self.yes, self.no))
+        decided = batch.with_column(DECISION, pc.if_else(filled(found.values, False), self.yes, self.no))
         if not len(found.failed):
             return Stepped(decided, state=state)
         sentence = f"`{self.holds.source}` could not be evaluated"

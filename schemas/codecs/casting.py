@@ -82,6 +82,8 @@ def _complete(array: pa.Array, kind: pa.DataType, nullable: bool) -> bool:
     """Whether nulls stand only where they may."""
     if not nullable and array.null_count and not pa.types.is_null(kind):
         return False
+    if not pa.types.is_nested(kind):
+        return True
     present = array.drop_null() if array.null_count else array
     if pa.types.is_struct(kind):
         parts = present.flatten()
